@@ -1,0 +1,128 @@
+# The table of contents of this repository: `make help`. GNU make 3.81, which macOS ships, is enough.
+#
+#   make all                                       the whole paper on the pocket world, about ten minutes on two cores
+#   make 03 PROFILE=smoke                          one notebook and whatever it reads, under another profile
+#   make all PROFILE=my.yaml SET="generator.strength=0.8 dataset.val_per_cell=4"
+#
+# PROFILE  a name in d3s_utils/profiles or a YAML file of your own; the run is called after it
+# SET      single keys on top of the profile
+# ENV      "conda" uses the active conda environment (environment.yml) in place of .venv
+
+PROFILE := pocket
+SET     :=
+ENV     := venv
+BASE_PYTHON := python3
+
+RUN  := $(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(PROFILE))))
+OUT  := $(if $(D3S_OUTPUTS),$(D3S_OUTPUTS),outputs)/$(RUN)
+EXEC := $(OUT)/notebooks
+
+SOURCES  := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
+EXECUTED := $(SOURCES:notebooks/%=$(EXEC)/%)
+NUMBERS  := 01 02 03 04 05 06
+SETTINGS := $(OUT)/.settings.yaml
+REPORT   := $(OUT)/html/index.html
+
+ifeq ($(ENV),conda)
+PYTHON := python
+READY  := conda-env
+else
+PYTHON := .venv/bin/python
+READY  := .venv/.ready
+endif
+
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYTHONHASHSEED := 0
+export D3S_HEADLESS := 1
+export TQDM_MININTERVAL := 30
+export GOMP_SPINCOUNT := 30000
+
+WITH := --profile "$(PROFILE)" --set '$(SET)'
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+.PHONY: all test $(NUMBERS) setup conda-env smoke check report doctor jupyter lint clean help pocket-generator FORCE
+
+all: $(REPORT)  ## every figure and table of the paper, and the page that shows them
+	@echo "$(REPORT) is up to date"
+
+test: $(READY)  ## the tests, the six notebooks under the smoke profile among them
+	$(PYTHON) -m pytest
+
+smoke:  ## the whole path on a handful of images: nothing it measures means anything
+	@$(MAKE) all PROFILE=smoke
+
+check: $(READY)  ## compare this run with the committed reference
+	@$(PYTHON) -m d3s_utils.check $(WITH)
+
+report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
+	@$(PYTHON) -m d3s_utils.report $(WITH)
+
+doctor: $(READY)  ## what this machine has, what it lacks, and the mend
+	@$(PYTHON) -m d3s_utils.doctor $(WITH)
+
+jupyter: $(READY)  ## open the notebooks in JupyterLab, with sliders
+	D3S_HEADLESS=0 $(PYTHON) -m jupyterlab --notebook-dir=notebooks
+
+lint: $(READY)  ## check the style of the code, notebooks included
+	$(PYTHON) -m ruff check .
+
+pocket-generator: $(READY)  ## train the pocket generator again, from nothing (hours on a CPU)
+	$(PYTHON) -m d3s_utils.pocket.train_generator
+
+clean:  ## remove this run; other runs, the reference and the environment stay
+	@test "$(RUN)" != reference || { echo "outputs/reference is committed and stays"; exit 1; }
+	rm -rf "$(OUT)"
+
+help:  ## list the targets
+	@echo "make TARGET [PROFILE=pocket] [SET=\"section.key=value ...\"] [ENV=conda]"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
+	@echo "  01 ... 06         one notebook, and first whatever it reads"
+
+# The environment ------------------------------------------------------------------------------------------------------
+
+setup: $(READY)  ## make the environment; every other target does it when needed
+
+# torch first: it decides between CPU and GPU builds, and the rest follows. For the small CPU build on a Linux machine:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make setup
+.venv/.ready: requirements.lock pyproject.toml
+	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: D3S needs Python 3.11 or later and \
+	$(BASE_PYTHON) is $$($(BASE_PYTHON) -V 2>&1); name another with BASE_PYTHON=python3.12."; exit 1; }
+	@$(BASE_PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(BASE_PYTHON) cannot make virtual environments; \
+	on Debian and Ubuntu install them with: apt-get install python3-venv."; exit 1; }
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || $(BASE_PYTHON) -m venv --clear .venv
+	@echo "installing the pinned packages into .venv (minutes, once)"
+	@.venv/bin/python -m pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	@.venv/bin/python -m pip install --quiet -r requirements.lock
+	@.venv/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+conda-env:
+	@test -n "$$CONDA_PREFIX" || { echo "error: no conda environment is active; run: conda env create -f environment.yml \
+	&& conda activate d3s."; exit 1; }
+	@$(PYTHON) -c 'import d3s_utils, papermill' || { echo "error: the active environment lacks D3S; run: conda env update -f \
+	environment.yml."; exit 1; }
+
+# The run --------------------------------------------------------------------------------------------------------------
+
+# The resolved profile. Looked at each time, written only if a setting changed: then, and only then, notebooks run again.
+$(SETTINGS): FORCE | $(READY)
+	+@$(PYTHON) -m d3s_utils.run --settings $(WITH)
+
+$(EXEC)/%.ipynb: notebooks/%.ipynb $(SETTINGS) | $(READY)
+	@$(PYTHON) -m d3s_utils.run $< $(WITH)
+
+$(REPORT): $(EXECUTED) d3s_utils/report.py $(wildcard d3s_utils/pages/*)
+	@$(PYTHON) -m d3s_utils.report $(WITH)
+
+define numbered
+$(1): $(filter $(EXEC)/$(1)_%,$(EXECUTED))
+endef
+$(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
+
+# Who reads what: sources first, then the notebooks whose files it reads. A test compares this with the imports.
+U := d3s_utils
+GROUND := $(addprefix $(U)/,__init__.py _compat.py errors.py paths.py seeds.py settings.py profile.py stats.py tables.py \
+	runs.py claims.py widgets.py figures/__init__.py figures/d3s.mplstyle)
