@@ -1,0 +1,117 @@
+"""The judge: a small network with a foreground and a background head, trained on renders alone.
+
+It never sees a generated image in training and shares nothing with the generator. It scores the generator, gives the
+feature space in which realism is measured, and stands in for annotators where there are no humans.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3s_utils import paths
+from d3s_utils.errors import D3SError
+from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+
+WIDTHS = (24, 48, 96, 192)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judge sees in N images: probabilities (N, classes) and (N, backgrounds), features (N, 192) and the
+    centre (N, 2) of the object, as fractions (x, y) of the side."""
+
+    foreground: np.ndarray
+    background: np.ndarray
+    features: np.ndarray
+    centre: np.ndarray
+
+
+class JudgeNet(nn.Module):
+    """Plain convolutions with batch norm; (B, 3, 64, 64) in [0, 1] to maps (B, 192, 8, 8), pooled, two linear heads."""
+
+    def __init__(self, classes: int = len(CLASSES), backgrounds: int = len(BACKGROUNDS)):
+        super().__init__()
+        layers, width = [], 3
+        for stage, wide in enumerate(WIDTHS):
+            layers += [_conv(width, wide, stride=2 if stage else 1), _conv(wide, wide)]
+            width = wide
+        self.trunk = nn.Sequential(*layers)
+        self.foreground = nn.Linear(width, classes)
+        self.background = nn.Linear(width, backgrounds)
+
+    def maps(self, images: Tensor) -> Tensor:
+        return self.trunk((images - 0.45) / 0.25)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.maps(images).mean((2, 3))
+        return self.foreground(features), self.background(features)
+
+
+def _conv(wide_in: int, wide_out: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(wide_in, wide_out, 3, stride, 1, bias=False), nn.BatchNorm2d(wide_out), nn.ReLU(inplace=True)
+    )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained judge; `classes` and `backgrounds` name the columns of its probabilities."""
+
+    net: JudgeNet
+    classes: tuple[str, ...]
+    backgrounds: tuple[str, ...]
+    name: str = "pocket judge"
+
+    @torch.inference_mode()
+    def judge(self, images: np.ndarray, labels: np.ndarray | None = None, batch: int = 200) -> Judgement:
+        """Judge uint8 images (N, S, S, 3). `labels` say whose centre is sought; by default the likeliest class's."""
+        parts = []
+        for start in range(0, len(images), batch):
+            maps = self.net.maps(_to_tensor(images[start : start + batch]))
+            features = maps.mean((2, 3))
+            foreground = self.net.foreground(features).softmax(1)
+            wanted = foreground.argmax(1) if labels is None else torch.as_tensor(labels[start : start + batch])
+            centre = _centre(maps, self.net.foreground.weight[wanted.long()])
+            background = self.net.background(features).softmax(1)
+            parts.append([part.numpy() for part in (foreground, background, features, centre)])
+        return Judgement(*[np.concatenate(column) for column in zip(*parts, strict=True)])
+
+    def locate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Centre (N, 2) of the object of class `labels`, by class activation, as fractions (x, y) of the side."""
+        return self.judge(images, labels).centre
+
+
+def _to_tensor(images: np.ndarray) -> Tensor:
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255
+    return pixels if pixels.shape[-1] == 64 else F.interpolate(pixels, (64, 64), mode="area")
+
+
+def _centre(maps: Tensor, weights: Tensor) -> Tensor:
+    """Mean place of the activation of the class, over the cells above half its maximum (Zhou et al., 2016)."""
+    heat = torch.einsum("bchw,bc->bhw", maps, weights)
+    heat = F.interpolate(heat[:, None], scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
+    low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
+    mass = ((heat - low) / (high - low).clamp(min=1e-6) - 0.5).clamp(min=0)
+    side = (torch.arange(mass.shape[1]) + 0.5) / mass.shape[1]
+    total = mass.sum((1, 2)).clamp(min=1e-6)
+    return torch.stack([(mass.sum(1) * side).sum(1) / total, (mass.sum(2) * side).sum(1) / total], dim=1)
+
+
+def load_judge(folder: Path | str = paths.POCKET_WEIGHTS / "judge") -> Judge:
+    """The judge whose weights lie in `folder` (model.safetensors, judge.json)."""
+    from safetensors.torch import load_file
+
+    folder = Path(folder)
+    if not (folder / "model.safetensors").is_file():
+        raise D3SError(f"no judge in {folder}: `make pocket-generator` trains one, or name a folder that holds one")
+    about = json.loads((folder / "judge.json").read_text())
+    net = JudgeNet(len(about["classes"]), len(about["backgrounds"]))
+    net.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})
+    return Judge(net.eval(), tuple(about["classes"]), tuple(about["backgrounds"]))

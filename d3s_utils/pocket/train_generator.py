@@ -1,0 +1,555 @@
+"""Train the pocket generator and its judge from nothing: `make pocket-generator`.
+
+Five stages, each resumable, under outputs/pocket-generator/: scenes, judge, vae, latents, unet; then `export` writes
+the diffusers folder. Curves are kept as CSV and shipped with the weights.
+
+    python -m d3s_utils.pocket.train_generator                 every stage that is not finished
+    python -m d3s_utils.pocket.train_generator unet export     these two
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3s_utils import paths, tables
+from d3s_utils.pocket import captions, world
+from d3s_utils.pocket.judge import JudgeNet, load_judge
+from d3s_utils.pocket.muon import Optimizers
+from d3s_utils.seeds import rng_for, torch_rng_for
+from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights. Minutes bound a stage on slow machines; steps bound it on fast ones."""
+
+    seed: int = 0
+    threads: int = 2
+    scenes: int = 40_000
+    held_out: int = 1_000
+    judge_steps: int = 700
+    judge_batch: int = 64
+    vae_channels: tuple[int, ...] = (32, 64, 96)
+    vae_steps: int = 4_000
+    vae_minutes: float = 15.0
+    vae_batch: int = 8
+    vae_lr: float = 1e-3
+    kl: float = 2e-4
+    unet_channels: tuple[int, ...] = (48, 96, 160)
+    unet_steps: int = 20_000
+    unet_minutes: float = 75.0
+    unet_batch: int = 64
+    unet_lr: float = 1e-3
+    text_width: int = 128
+    text_layers: int = 2
+    ema: float = 0.998
+    lift_start: float = 2.0  # added to Stable Diffusion's log-SNR at t = 0 ...
+    lift_end: float = 1.0  # ... and at t = 1000, so that a guide is still seen at high strength
+    save_every: int = 200
+
+
+def workplace() -> Path:
+    folder = paths.outputs() / "pocket-generator"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class Curve:
+    """A loss curve on disk: one row per report, appended, so that a killed run keeps what it had."""
+
+    def __init__(self, stage: str):
+        self.path = workplace() / f"{stage}_curve.csv"
+
+    def add(self, **values: float) -> None:
+        row = pd.DataFrame([{name: round(float(value), 5) for name, value in values.items()}])
+        row.to_csv(self.path, mode="a", header=not self.path.exists(), index=False)
+        print(*[f"{name}={value}" for name, value in row.iloc[0].items()], flush=True)
+
+
+# ------------------------------------------------------------------------------------------------------------ scenes
+
+
+def scene_table(recipe: Recipe, split: str, count: int) -> pd.DataFrame:
+    """Scenes without habit, class by class in turn."""
+    classes = list(CLASSES["class_name"])
+    each = -(-count // len(classes))
+    table = world.natural_scenes(recipe.seed, split, classes, each, habit=1 / len(BACKGROUNDS), key="generator")
+    return table.sort_values("scene_id", key=lambda ids: ids.str[-5:] + ids, ignore_index=True).head(count)
+
+
+def make_scenes(recipe: Recipe) -> None:
+    """Render the training and held-out scenes, with their clean backgrounds."""
+    for split, count in (("train", recipe.scenes), ("held_out", recipe.held_out)):
+        path = workplace() / f"{split}.safetensors"
+        if path.exists():
+            continue
+        table, started = scene_table(recipe, split, count), time.time()
+        rendered = world.render(table)
+        print(f"{split}: {count / (time.time() - started):.0f} scenes a second")
+        background = torch.tensor([BACKGROUNDS.index(name) for name in table["background"]])
+        tensors = {"rgb": torch.from_numpy(rendered.rgb), "clean": torch.from_numpy(rendered.clean)}
+        labels = {"label": torch.tensor(table["label"].to_numpy()), "background": background}
+        tables.write_tensors(path, tensors | labels)
+
+
+def scenes(split: str) -> dict[str, Tensor]:
+    """rgb and clean uint8 (N, 64, 64, 3), label and background int64 (N,)."""
+    return load_file(workplace() / f"{split}.safetensors")
+
+
+def pixels(images: Tensor) -> Tensor:
+    """uint8 (B, S, S, 3) to float (B, 3, S, S) in [-1, 1]."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+# ------------------------------------------------------------------------------------------------------------- judge
+
+
+def blemish(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Blur, noise and light on images (B, 3, S, S) in [0, 1], so that the judge reads shapes and not crisp edges."""
+    count = len(images)
+    small = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    images = torch.lerp(images, small, torch.rand(count, 1, 1, 1, generator=generator) ** 2)
+    noise = torch.randn(images.shape, generator=generator) * 0.06 * torch.rand(count, 1, 1, 1, generator=generator)
+    light = 1 + 0.3 * (torch.rand(count, 3, 1, 1, generator=generator) - 0.5)
+    flip = torch.rand(count, generator=generator) < 0.5
+    images = torch.where(flip[:, None, None, None], images.flip(3), images)
+    return (images * light + noise).clamp(0, 1)
+
+
+def train_judge(recipe: Recipe) -> None:
+    """The judge, on renders alone; its held-out accuracy is written beside its weights."""
+    folder = paths.POCKET_WEIGHTS / "judge"
+    if (folder / "model.safetensors").exists():
+        return
+    torch.manual_seed(recipe.seed)
+    data, net, curve = scenes("train"), JudgeNet().to(memory_format=torch.channels_last), Curve("judge")
+    optimizers = Optimizers(nn.ModuleList([net]), 2e-3, recipe.judge_steps)
+    generator = torch_rng_for(recipe.seed, "judge")
+    for step in range(recipe.judge_steps):
+        index = torch.randint(len(data["label"]), (recipe.judge_batch,), generator=generator)
+        images = blemish((pixels(data["rgb"][index]) + 1) / 2, generator)
+        with torch.autocast("cpu", torch.bfloat16):
+            foreground, background = net(images.to(memory_format=torch.channels_last))
+        loss = F.cross_entropy(foreground.float(), data["label"][index], label_smoothing=0.05)
+        loss = loss + F.cross_entropy(background.float(), data["background"][index], label_smoothing=0.05)
+        loss.backward()
+        optimizers.step(step / recipe.judge_steps, step)
+        if step % 100 == 99:
+            curve.add(step=step + 1, loss=loss.item())
+    save_judge(net.eval(), folder, recipe)
+
+
+def save_judge(net: JudgeNet, folder: Path, recipe: Recipe) -> None:
+    """Weights in float16, and a JSON that says what they are and how well they do on held-out renders."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"classes": list(CLASSES["class_name"]), "backgrounds": list(BACKGROUNDS)}
+    tables.write_json(folder / "judge.json", about)
+    half = {name: t.half().contiguous() if t.is_floating_point() else t for name, t in net.state_dict().items()}
+    tables.write_tensors(folder / "model.safetensors", half)
+    held = scenes("held_out")
+    seen = load_judge(folder).judge(held["rgb"].numpy())
+    right = {
+        "foreground": float((seen.foreground.argmax(1) == held["label"].numpy()).mean() * 100),
+        "background": float((seen.background.argmax(1) == held["background"].numpy()).mean() * 100),
+    }
+    print("judge on held-out renders", right)
+    recipe_note = {"seed": recipe.seed, "steps": recipe.judge_steps, "batch": recipe.judge_batch}
+    tables.write_json(folder / "judge.json", about | {"held_out_accuracy": right, "n": len(held["rgb"]), **recipe_note})
+# --------------------------------------------------------------------------------------------------------------- vae
+
+
+def new_vae(recipe: Recipe):
+    """A 4x autoencoder with four latent channels, all convolutions."""
+    from diffusers import AutoencoderKL
+
+    levels = len(recipe.vae_channels)
+    return AutoencoderKL(
+        sample_size=world.SIZE,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=8,
+        block_out_channels=recipe.vae_channels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        mid_block_add_attention=False,
+    )
+
+
+def paste_some(images: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """A quarter of the batch becomes guides: a neighbour's picture, shrunk, pasted square on the clean background."""
+    images, side = images.clone(), round(0.4 * images.shape[-1])
+    small = F.interpolate(images.roll(1, 0), (side, side), mode="area")
+    corners = torch.randint(images.shape[-1] - side + 1, (len(images), 2), generator=generator)
+    for row in range(0, len(images), 4):
+        left, top = corners[row].tolist()
+        images[row] = clean[row]
+        images[row, :, top : top + side, left : left + side] = small[row]
+    return images
+
+
+def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
+    return images.diff(dim=2), images.diff(dim=3)
+
+
+def vae_loss(vae: nn.Module, images: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, float]:
+    """L1 of pixels and of slopes, with a whiff of KL; also the squared error on [0, 1] pixels."""
+    with torch.autocast("cpu", torch.bfloat16):
+        moments = vae._encode(images)
+        mean, logvar = moments.float().chunk(2, dim=1)
+        logvar = logvar.clamp(-20, 10)
+        latent = mean + torch.randn(mean.shape, generator=generator) * (0.5 * logvar).exp()
+        out = vae._decode(latent, return_dict=False)[0].float()
+    edges = sum((a - b).abs().mean() for a, b in zip(slopes(out), slopes(images), strict=True))
+    kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    error = (out - images).div(2).square().mean()
+    return (out - images).abs().mean() + 0.5 * edges + recipe.kl * kl + error, float(error)
+
+
+def progress_of(step: int, steps: int, seconds: float, minutes: float) -> float:
+    """How far training is, by steps or by the clock, whichever is further."""
+    return min(1.0, max(step / steps, seconds / (60 * minutes)))
+
+
+def train_vae(recipe: Recipe) -> None:
+    """The autoencoder, on renders and on guides; keeps a running mean of the weights."""
+    folder = workplace() / "vae"
+    if (folder / "diffusion_pytorch_model.safetensors").exists():
+        return
+    torch.manual_seed(recipe.seed)
+    data, vae, curve = scenes("train"), new_vae(recipe).to(memory_format=torch.channels_last), Curve("vae")
+    mean = Average(vae, recipe.ema)
+    optimizers = Optimizers(nn.ModuleList([vae]), recipe.vae_lr, recipe.vae_steps)
+    started, step, progress = time.time(), 0, 0.0
+    while progress < 1:
+        generator = torch_rng_for(recipe.seed, "vae", step)
+        index = torch.randint(len(data["label"]), (recipe.vae_batch,), generator=generator)
+        images = paste_some(pixels(data["rgb"][index]), pixels(data["clean"][index]), generator)
+        loss, error = vae_loss(vae, images.to(memory_format=torch.channels_last), recipe, generator)
+        loss.backward()
+        norm = optimizers.step(progress, step)
+        mean.update()
+        step += 1
+        progress = progress_of(step, recipe.vae_steps, time.time() - started, recipe.vae_minutes)
+        if step % 50 == 0:
+            psnr = -10 * math.log10(error)
+            curve.add(step=step, seconds=time.time() - started, loss=loss.item(), psnr=psnr, norm=norm)
+    mean.copy_to(vae)
+    vae.to(memory_format=torch.contiguous_format).eval()
+    print("held-out PSNR", held_out_psnr(vae))
+    vae.save_pretrained(folder)
+
+
+@torch.inference_mode()
+def held_out_psnr(vae: nn.Module) -> float:
+    """Mean over held-out renders of the peak signal-to-noise ratio in dB, on [0, 1] pixels."""
+    errors = []
+    for images in pixels(scenes("held_out")["rgb"]).split(100):
+        out = vae.decode(vae.encode(images).latent_dist.mean).sample.clamp(-1, 1)
+        errors.append((out - images).div(2).square().mean((1, 2, 3)))
+    return float((-10 * torch.cat(errors).log10()).mean())
+
+
+class Average:
+    """An exponential running mean of a module's weights, with a warm-up."""
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.module, self.decay, self.count = module, decay, 0
+        self.mean = {name: p.detach().clone() for name, p in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        for name, p in self.module.named_parameters():
+            self.mean[name].lerp_(p, 1 - decay)
+
+    @torch.no_grad()
+    def copy_to(self, module: nn.Module) -> None:
+        for name, p in module.named_parameters():
+            p.copy_(self.mean[name])
+
+
+# ----------------------------------------------------------------------------------------------------------- latents
+
+
+@torch.inference_mode()
+def make_latents(recipe: Recipe) -> None:
+    """Encode the scenes once (and an eighth of the clean backgrounds), scaled to unit variance, as float16."""
+    from diffusers import AutoencoderKL
+
+    path = workplace() / "latents.safetensors"
+    if path.exists():
+        return
+    vae, data = AutoencoderKL.from_pretrained(workplace() / "vae").eval(), scenes("train")
+
+    def encode(images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return torch.cat([vae.encode(pixels(part)).latent_dist.mean.float() for part in images.split(100)])
+
+    latents, clean = encode(data["rgb"]), encode(data["clean"][: len(data["clean"]) // 8])
+    scale = 1 / latents.std()
+    tensors = {"rgb": (latents * scale).half(), "clean": (clean * scale).half(), "scale": scale.reshape(1)}
+    tables.write_tensors(path, tensors)
+
+
+# -------------------------------------------------------------------------------------------------------------- unet
+
+
+def lifted_betas(recipe: Recipe, steps: int = 1000) -> Tensor:
+    """Stable Diffusion's schedule with its log-SNR lifted, so that 64-pixel guides survive as 512-pixel ones do.
+
+    A small picture loses its layout at noise levels a large one survives (Hoogeboom et al., 2023); the lift falls
+    linearly from `lift_start` at t = 0 to `lift_end` at the end.
+    """
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, steps, dtype=torch.float64).square()
+    kept = (1 - betas).cumprod(0)
+    lift = torch.linspace(recipe.lift_start, recipe.lift_end, steps, dtype=torch.float64)
+    kept = torch.sigmoid(torch.log(kept / (1 - kept)) + lift)
+    before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
+    return 1 - kept / before
+
+
+def new_scheduler(recipe: Recipe):
+    from diffusers import DDIMScheduler
+
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        trained_betas=[round(beta, 9) for beta in lifted_betas(recipe).tolist()],
+        prediction_type="v_prediction",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def new_unet(recipe: Recipe):
+    """A three-level UNet on 16 x 16 latents; text enters at the middle level and in the mid block."""
+    from diffusers import UNet2DConditionModel
+    from diffusers.models.attention_processor import AttnProcessor
+
+    unet = UNet2DConditionModel(
+        sample_size=world.SIZE // 4,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=recipe.unet_channels,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=recipe.text_width,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+    unet.set_attn_processor(AttnProcessor())  # faster than the fused kernel on small latents and CPUs
+    return unet
+
+
+def new_text_encoder(recipe: Recipe, tokenizer):
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    width = recipe.text_width
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=recipe.text_layers,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizer.model_max_length,
+        projection_dim=width,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return CLIPTextModel(config)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What the UNet learns from: latents and, for each, the tokens of what may be said about it."""
+
+    latents: Tensor  # (N, 4, 16, 16) float16, scenes
+    clean: Tensor  # (M, 4, 16, 16) float16, the first scenes without their object
+    label: Tensor
+    background: Tensor
+    tokens: Tensor  # (captions, length) int64
+    position: dict[str, int]  # caption -> row of tokens
+
+    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Latents (B, 4, 16, 16) float32 and rows of `tokens` (B,)."""
+        index = torch.randint(len(self.latents), (count,), generator=generator)
+        latents, u = self.latents[index].float(), torch.rand(count, generator=generator)
+        bare = (u >= captions.EMPTY) & (u < captions.EMPTY + captions.BARE)
+        latents[bare] = self.clean[index[bare] % len(self.clean)].float()
+        rows = [self.caption_row(int(i), float(v)) for i, v in zip(index, u, strict=True)]
+        return latents, torch.tensor(rows)
+
+    def caption_row(self, index: int, u: float) -> int:
+        if u < captions.EMPTY:
+            return self.position[""]
+        if u < captions.EMPTY + captions.BARE:
+            return self.position[captions.bare_caption(BACKGROUNDS[self.background[index % len(self.clean)]])]
+        definition = u >= captions.EMPTY + captions.BARE + captions.SHORT
+        name = CLASSES["class_name"].iloc[int(self.label[index])]
+        return self.position[captions.caption(name, BACKGROUNDS[self.background[index]], definition)]
+
+
+def open_lessons(tokenizer) -> Lessons:
+    data, latents = scenes("train"), load_file(workplace() / "latents.safetensors")
+    said = captions.all_captions()
+    tokens = tokenizer(said, padding="max_length", return_tensors="pt", max_length=tokenizer.model_max_length)
+    position = {text: row for row, text in enumerate(said)}
+    return Lessons(
+        latents["rgb"], latents["clean"], data["label"], data["background"], tokens["input_ids"], position
+    )
+
+
+def unet_loss(models: nn.ModuleDict, lessons: Lessons, kept: Tensor, recipe: Recipe, step: int) -> Tensor:
+    """v-prediction (Salimans & Ho, 2022), each noise level weighted by min(1, 5 / (SNR + 1))."""
+    generator = torch_rng_for(recipe.seed, "unet", step)
+    latents, rows = lessons.batch(recipe.unet_batch, generator)
+    stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
+    times = (stratified * len(kept)).long()
+    signal, noise_level = (power.sqrt()[:, None, None, None] for power in (kept[times], 1 - kept[times]))
+    noise = torch.randn(latents.shape, generator=generator)
+    distinct, inverse = rows.unique(return_inverse=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        text = models["text"](lessons.tokens[distinct]).last_hidden_state[inverse]
+        guess = models["unet"](signal * latents + noise_level * noise, times, text).sample.float()
+    error = (guess - (signal * noise - noise_level * latents)).square().mean((1, 2, 3))
+    snr = kept[times] / (1 - kept[times])
+    return (error * (5 / (snr + 1)).clamp(max=1)).mean()
+
+
+def train_unet(recipe: Recipe) -> None:
+    """UNet and text encoder together; a checkpoint every `save_every` steps lets a killed run go on."""
+    torch.manual_seed(recipe.seed)
+    tokenizer = captions.learn_tokenizer(workplace() / "tokenizer")
+    models = nn.ModuleDict({"unet": new_unet(recipe), "text": new_text_encoder(recipe, tokenizer)})
+    mean = Average(models, recipe.ema)
+    optimizers = Optimizers(models, recipe.unet_lr, recipe.unet_steps)
+    state = workplace() / "unet_state.safetensors"
+    step, seconds = resume(state, models, mean, optimizers)
+    lessons, kept, curve = open_lessons(tokenizer), (1 - lifted_betas(recipe)).cumprod(0).float(), Curve("unet")
+    progress, losses = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes), []
+    while progress < 1:
+        started = time.time()
+        loss = unet_loss(models, lessons, kept, recipe, step)
+        loss.backward()
+        norm = optimizers.step(progress, step)
+        mean.update()
+        losses.append(loss.item())
+        step, seconds = step + 1, seconds + time.time() - started
+        progress = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes)
+        if step % 50 == 0:
+            curve.add(step=step, seconds=seconds, loss=np.mean(losses), norm=norm, progress=progress)
+            losses = []
+        if step % recipe.save_every == 0 or progress >= 1:
+            save_state(state, models, mean, optimizers, step, seconds)
+
+
+def save_state(path: Path, models: nn.Module, mean: Average, optimizers: Optimizers, step: int, seconds: float) -> None:
+    """Everything training needs to go on, in one safetensors file, written atomically."""
+    tensors = {f"model.{name}": p.detach() for name, p in models.named_parameters()}
+    tensors |= {f"mean.{name}": p for name, p in mean.mean.items()}
+    for place, state in enumerate(optimizers.state_dict()):
+        for row, entries in state["state"].items():
+            tensors |= {f"optimizer.{place}.{row}.{key}": torch.as_tensor(value) for key, value in entries.items()}
+    tensors["progress"] = torch.tensor([step, seconds, mean.count], dtype=torch.float64)
+    tables.write_tensors(path, {name: tensor.contiguous().clone() for name, tensor in tensors.items()})
+
+
+def resume(path: Path, models: nn.Module, mean: Average, optimizers: Optimizers) -> tuple[int, float]:
+    """Take up `path` where it is there; returns the steps and seconds already spent."""
+    if not path.exists():
+        return 0, 0.0
+    tensors = load_file(path)
+    with torch.no_grad():
+        for name, p in models.named_parameters():
+            p.copy_(tensors[f"model.{name}"])
+            mean.mean[name].copy_(tensors[f"mean.{name}"])
+    states = optimizers.state_dict()
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, place, row, key = name.split(".")
+            states[int(place)]["state"].setdefault(int(row), {})[key] = tensor
+    optimizers.load_state_dict(states)
+    step, seconds, mean.count = (float(value) for value in tensors["progress"])
+    return int(step), seconds
+
+
+# ------------------------------------------------------------------------------------------------------------ export
+
+
+def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
+    """Write the running means as a Stable Diffusion folder in float16, with the curves and the recipe."""
+    from diffusers import AutoencoderKL, StableDiffusionPipeline
+    from transformers import CLIPTokenizer
+
+    tokenizer = CLIPTokenizer.from_pretrained(workplace() / "tokenizer")
+    models = nn.ModuleDict({"unet": new_unet(recipe), "text": new_text_encoder(recipe, tokenizer)})
+    tensors = load_file(workplace() / "unet_state.safetensors")
+    with torch.no_grad():
+        for name, p in models.named_parameters():
+            p.copy_(tensors[f"mean.{name}"])
+    vae = AutoencoderKL.from_pretrained(workplace() / "vae")
+    scale = float(load_file(workplace() / "latents.safetensors")["scale"])
+    vae.register_to_config(scaling_factor=scale)
+    pipeline = StableDiffusionPipeline(
+        vae=vae.half(),
+        text_encoder=models["text"].half(),
+        tokenizer=tokenizer,
+        unet=models["unet"].half(),
+        scheduler=new_scheduler(recipe),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    step, seconds, _ = tensors["progress"].tolist()
+    notes = asdict(recipe) | {"unet_steps_done": int(step), "unet_seconds": round(seconds), "scaling_factor": scale}
+    tables.write_json(folder / "training" / "recipe.json", notes)
+    for curve in sorted(workplace().glob("*_curve.csv")):
+        tables.write_text(folder / "training" / curve.name, curve.read_text())
+
+
+STAGES = {
+    "scenes": make_scenes,
+    "judge": train_judge,
+    "vae": train_vae,
+    "latents": make_latents,
+    "unet": train_unet,
+    "export": export,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stages", nargs="*", choices=[*STAGES, []], help="by default all of them")
+    parser.add_argument("--threads", type=int, default=Recipe.threads)
+    parser.add_argument("--vae-minutes", type=float, default=Recipe.vae_minutes)
+    parser.add_argument("--unet-minutes", type=float, default=Recipe.unet_minutes)
+    arguments = parser.parse_args()
+    recipe = Recipe(
+        threads=arguments.threads, vae_minutes=arguments.vae_minutes, unet_minutes=arguments.unet_minutes
+    )
+    torch.set_num_threads(recipe.threads)
+    for stage in arguments.stages or STAGES:
+        print("stage", stage, flush=True)
+        STAGES[stage](recipe)
+
+
+if __name__ == "__main__":
+    main()
