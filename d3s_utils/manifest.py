@@ -1,0 +1,145 @@
+"""The manifest: one row per image to be made, complete before the first one is. And the guide each row asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from d3s_utils import paths
+from d3s_utils.errors import D3SError
+from d3s_utils.guides import draw_placement, paste_on_background
+from d3s_utils.photos import SPLITS, Backgrounds, Photos, open_backgrounds, open_photos
+from d3s_utils.profile import recipe_hash
+from d3s_utils.seeds import rng_for, seed_for
+from d3s_utils.settings import Profile
+from d3s_utils.tables import COLUMNS
+from d3s_utils.taxonomy import class_table, prompt, slug
+
+
+def build_manifest(profile: Profile) -> pd.DataFrame:
+    """Every image of `profile`, balanced over split, class and background.
+
+    Val guides show val photographs only, train guides train photographs. Seed, placement and sources of an image depend
+    on its place (split, class, background, index) alone, so more images per cell change none of the earlier ones.
+
+    Returns:
+        The columns of the contract (`tables.COLUMNS["manifest"]`), sorted by split, class, background, index.
+
+    Raises:
+        D3SError: whatever the folders of photographs and backgrounds have to say.
+    """
+    photos, backgrounds = open_photos(profile), open_backgrounds(profile)
+    parts = [_split(profile, split, photos, backgrounds) for split in SPLITS if images_per_cell(profile, split)]
+    manifest = pd.concat(parts, ignore_index=True)
+    generator = profile.generator
+    manifest = manifest.assign(
+        scale=generator.scale,
+        strength=generator.strength,
+        steps=generator.steps,
+        guidance=generator.guidance,
+        generator=generator.model,
+        generator_revision=generator_revision(profile),
+    )
+    batches = [profile.threads, profile.device, profile.dataset.shard_size]  # sums depend on who is summed together
+    manifest["recipe_hash"] = _recipes(manifest, [photos.recipe, backgrounds.recipe, generator, batches])
+    return manifest[COLUMNS["manifest"]]
+
+
+def images_per_cell(profile: Profile, split: str) -> int:
+    """Images of one class on one background."""
+    return getattr(profile.dataset, f"{split}_per_cell")
+
+
+def generator_revision(profile: Profile) -> str:
+    """The revision asked of the hub; for a folder 16 hexadecimal digits of its content, or "" while it is missing.
+
+    Training the pocket generator again thus changes the recipe of every image, as it should.
+    """
+    model = profile.generator.model
+    folder = paths.POCKET_WEIGHTS / "generator" if model == "pocket" else paths.resolve(model)
+    if not folder.is_dir():
+        return profile.generator.revision or ""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".bin")):
+        digest.update(file.relative_to(folder).as_posix().encode())
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def guide_for(row: pd.Series, photos: Photos, backgrounds: Backgrounds) -> Image.Image:
+    """The guide of one row of the manifest: its photograph pasted at its place on its background picture."""
+    foreground, background = photos.picture(row["foreground_source"]), backgrounds.picture(row["background_source"])
+    return _paste(row, foreground, background, photos.size)
+
+
+def guides_for(rows: pd.DataFrame, photos: Photos, backgrounds: Backgrounds) -> np.ndarray:
+    """The guides of many rows, (N, size, size, 3) uint8."""
+    guides = np.empty((len(rows), photos.size, photos.size, 3), np.uint8)
+    sources = photos.pictures(list(rows["foreground_source"])), backgrounds.pictures(list(rows["background_source"]))
+    for guide, (_, row), foreground, background in zip(guides, rows.iterrows(), *sources, strict=True):
+        guide[:] = _paste(row, foreground, background, photos.size)
+    return guides
+
+
+def _paste(row: pd.Series, foreground: Image.Image, background: Image.Image, size: int) -> Image.Image:
+    left, top = int(row["left"]), int(row["top"])
+    return paste_on_background(foreground, background, left=left, top=top, size=size, scale=float(row["scale"]))
+
+
+def _split(profile: Profile, split: str, photos: Photos, backgrounds: Backgrounds) -> pd.DataFrame:
+    """The rows of one split: what to show, where, and the seed."""
+    classes, count = class_table(profile), len(backgrounds.names)
+    foregrounds = photos.table(split).groupby("label")["photo_id"].agg(list)
+    places = backgrounds.table(split).groupby("background")["background_id"].agg(list)
+    queues = {name: _shuffled(places[name], profile.seed, split, "backgrounds", name) for name in backgrounds.names}
+    rows = []
+    for label, class_name, wnid, definition in _columns(classes, "label", "class_name", "wnid", "definition"):
+        queue = _shuffled(_of_class(foregrounds, label, class_name, split), profile.seed, split, "foregrounds", wnid)
+        for b, background in enumerate(backgrounds.names):
+            words = prompt(class_name, definition if profile.generator.definition else None, background)
+            for index in range(images_per_cell(profile, split)):
+                # Round robin: no photograph is used twice before each was used once.
+                foreground = queue[(index * count + b) % len(queue)]
+                place = queues[background][(index * len(classes) + label) % len(queues[background])]
+                rows.append((label, class_name, wnid, background, index, words, foreground, place))
+    names = ["label", "class_name", "wnid", "background", "index", "prompt", "foreground_source", "background_source"]
+    return _place(pd.DataFrame(rows, columns=names).assign(split=split), profile)
+
+
+def _place(rows: pd.DataFrame, profile: Profile) -> pd.DataFrame:
+    """`rows` with image_id, seed, left and top, each from the image's own key."""
+    keys = [(profile.seed, *key) for key in _columns(rows, "split", "wnid", "background", "index")]
+    size, scale = profile.generator.size, profile.generator.scale
+    corners = [draw_placement(rng_for(*key, "placement"), size, scale) for key in keys]
+    return rows.assign(
+        image_id=[f"{split}-{slug(wnid)}-{slug(background)}-{index:04d}" for _, split, wnid, background, index in keys],
+        seed=[seed_for(*key) for key in keys],
+        left=[left for left, _ in corners],
+        top=[top for _, top in corners],
+    )
+
+
+def _recipes(manifest: pd.DataFrame, shared: Sequence[object]) -> list[str]:
+    """One hash per image over its row and what all images share."""
+    common, columns = recipe_hash(*shared), [column for column in COLUMNS["manifest"] if column != "recipe_hash"]
+    return [recipe_hash(common, *row) for row in _columns(manifest, *columns)]
+
+
+def _columns(table: pd.DataFrame, *names: str):
+    """The rows of some columns as plain tuples."""
+    return table[list(names)].itertuples(index=False, name=None)
+
+
+def _shuffled(ids: Sequence[str], *key: object) -> list[str]:
+    return [ids[i] for i in rng_for(*key).permutation(len(ids))]
+
+
+def _of_class(foregrounds: pd.Series, label: int, class_name: str, split: str) -> list[str]:
+    if label not in foregrounds.index:
+        raise D3SError(f"foregrounds.{split}: there is no photograph of {class_name}; add some, or drop the class.")
+    return foregrounds[label]

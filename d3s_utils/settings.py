@@ -1,0 +1,156 @@
+"""What a profile can say: one frozen dataclass per section, with the default, the limits and the meaning of each key.
+
+`profile.py` reads a YAML file into these. Limits sit in the annotation (`Annotated[int, at_least(1)]`), so that a value
+out of range is reported together with what is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Closed interval of allowed numbers; None leaves a side open."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+def at_least(low: float) -> Limit:
+    return Limit(low, None)
+
+
+def between(low: float, high: float) -> Limit:
+    return Limit(low, high)
+
+
+Count = Annotated[int, at_least(1)]
+Whole = Annotated[int, at_least(0)]
+Share = Annotated[float, between(0.0, 1.0)]
+Positive = Annotated[float, at_least(0.0)]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Photographs in ImageNet layout: DIR/<wnid>/*.JPEG."""
+
+    train: str
+    val: str
+
+
+@dataclass(frozen=True)
+class Natural:
+    """The photographs classifiers grow up with. In the pocket world they are rendered, with a habit."""
+
+    habit: Share = 0.8  # probability that a class appears on its habitual background
+    train_per_class: Count = 400
+    val_per_class: Count = 100
+
+
+@dataclass(frozen=True)
+class Dataset:
+    train_per_cell: Whole = 20  # images per class x background
+    val_per_cell: Count = 10
+    shard_size: Count = 250  # images per Parquet shard
+
+
+@dataclass(frozen=True)
+class Generator:
+    model: str = "pocket"  # "pocket", a folder in diffusers layout, or a hub name
+    revision: str | None = None
+    size: Annotated[int, at_least(16)] = 64  # side of guide and image, pixels
+    steps: Count = 25  # DDIM steps before strength shortens them
+    guidance: Positive = 5.0
+    strength: Share = 0.9
+    scale: Annotated[float, between(0.05, 1.0)] = 0.4  # side of the pasted photo as a fraction of `size`
+    batch_size: Count = 50
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    definition: bool = True  # whether the WordNet definition is part of the prompt
+
+
+@dataclass(frozen=True)
+class Realism:
+    features: str = "judge"  # named feature space of the distances: "judge" (pocket judge)
+    strengths: tuple[Share, ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+    per_strength: Count = 50  # images per strength in the sweep
+
+
+@dataclass(frozen=True)
+class Verification:
+    source: Literal["simulated", "csv"] = "simulated"
+    votes: str | None = None  # with source csv: the file of votes
+    judge: str = "pocket"  # what the simulated annotators see
+    workers: Annotated[int, at_least(3)] = 25
+    votes_per_image: Annotated[int, at_least(1)] = 5
+    error_low: Share = 0.005  # the best simulated annotator's rate of slips
+    error_high: Share = 0.05  # the worst one's
+    rule: Literal["unanimity", "majority", "dawid_skene"] = "unanimity"  # whose images are the verified split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    models: tuple[str, ...] = ("resnet", "mobilenet", "convnext", "vit", "mixer")  # rows of classifiers.ZOO
+    weights: Literal["train", "pretrained"] = "train"  # train here, or take timm's (models by timm's names)
+    epochs: Count = 6
+    batch_size: Count = 64
+    habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first model of the zoo
+    rule: Literal["unanimity", "majority", "dawid_skene"] = "unanimity"  # which images count as verified
+
+
+@dataclass(frozen=True)
+class Disentanglement:
+    backbone: str = "resnet"  # a row of classifiers.ZOO, for small pictures, or a timm name
+    pretrained: bool = False  # whether the backbone starts from timm's weights
+    background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
+    penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic")  # rows of penalties.PENALTIES
+    trains: Literal["projectors", "backbone"] = "projectors"  # what a penalty trains; "backbone" is the paper's way
+    width: Annotated[int, at_least(2)] = 128  # features of the projectors, both parts together
+    views: Count = 4  # augmented copies of each image whose frozen features are kept
+    backbone_epochs: Count = 5
+    backbone_batch_size: Count = 32  # D3S images per step, and as many natural ones
+    warmup: Whole = 100  # steps of cross entropy alone (paper: 2 000)
+    steps: Count = 400  # steps of the encoder against the penalty (paper: 100 000, those of the critic included)
+    batch_size: Count = 256  # D3S images per step, and as many natural ones (paper: 32)
+    critic_steps: Count = 5  # steps of the critic before each of the encoder
+    lr: Positive = 0.002  # Adam, encoder and critic
+    warmup_lr: Positive = 0.05  # SGD during the warm-up
+    weight: Positive = 1.0  # times the weight that each penalty brings along
+
+
+@dataclass(frozen=True)
+class Probes:
+    seeds: Count = 3
+    hidden: Count = 128  # width of the MLP probe
+    steps: Count = 300
+    families: Count = 6  # counterfactual families: one seed and one guide background each ...
+    foregrounds: Annotated[int, at_least(2)] = 3  # ... with so many photographs, under every background
+
+
+@dataclass(frozen=True)
+class Spurious:
+    permutations: Count = 5
+    correlations: tuple[Annotated[float, between(0.0, 1.0)], ...] = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One run, complete. `name` comes from the file, not from a key."""
+
+    name: str
+    seed: Whole = 0
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: Count = 2  # CPU threads; part of the recipe, because sums depend on their order
+    foregrounds: Literal["pocket"] | Folders = "pocket"
+    classes: int | Literal["all"] | tuple[str, ...] = 10
+    backgrounds: str = "pocket"  # or a folder DIR/<background>/*.jpg
+    natural: Natural = field(default_factory=Natural)
+    dataset: Dataset = field(default_factory=Dataset)
+    generator: Generator = field(default_factory=Generator)
+    realism: Realism = field(default_factory=Realism)
+    verification: Verification = field(default_factory=Verification)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    disentanglement: Disentanglement = field(default_factory=Disentanglement)
+    probes: Probes = field(default_factory=Probes)
+    spurious: Spurious = field(default_factory=Spurious)
