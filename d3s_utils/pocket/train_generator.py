@@ -10,10 +10,8 @@ the diffusers folder. Curves are kept as CSV and shipped with the weights.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,10 +42,12 @@ class Recipe:
     judge_batch: int = 64
     vae_channels: tuple[int, ...] = (32, 64, 96)
     vae_steps: int = 4_000
-    vae_minutes: float = 15.0
+    vae_minutes: float = 15.0  # of each round
+    vae_rounds: int = 2
     vae_batch: int = 8
     vae_lr: float = 1e-3
     kl: float = 2e-4
+    squared: float = 10.0  # weight of the squared error beside L1
     unet_channels: tuple[int, ...] = (48, 96, 160)
     unet_steps: int = 20_000
     unet_minutes: float = 75.0
@@ -206,7 +206,7 @@ def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def vae_loss(vae: nn.Module, images: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, float]:
-    """L1 of pixels and of slopes, with a whiff of KL; also the squared error on [0, 1] pixels."""
+    """L1 of pixels and of slopes, squared error and a whiff of KL; also the squared error on [0, 1] pixels."""
     with torch.autocast("cpu", torch.bfloat16):
         moments = vae._encode(images)
         mean, logvar = moments.float().chunk(2, dim=1)
@@ -216,7 +216,8 @@ def vae_loss(vae: nn.Module, images: Tensor, recipe: Recipe, generator: torch.Ge
     edges = sum((a - b).abs().mean() for a, b in zip(slopes(out), slopes(images), strict=True))
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
     error = (out - images).div(2).square().mean()
-    return (out - images).abs().mean() + 0.5 * edges + recipe.kl * kl + error, float(error)
+    loss = (out - images).abs().mean() + 0.5 * edges + recipe.kl * kl + recipe.squared * error
+    return loss, error.item()
 
 
 def progress_of(step: int, steps: int, seconds: float, minutes: float) -> float:
@@ -225,17 +226,25 @@ def progress_of(step: int, steps: int, seconds: float, minutes: float) -> float:
 
 
 def train_vae(recipe: Recipe) -> None:
-    """The autoencoder, on renders and on guides; keeps a running mean of the weights."""
-    folder = workplace() / "vae"
-    if (folder / "diffusion_pytorch_model.safetensors").exists():
+    """The autoencoder, on renders and on guides, in rounds: each restarts the learning rate from the last one's mean."""
+    if (workplace() / "vae" / "diffusion_pytorch_model.safetensors").exists():
         return
+    for number in range(recipe.vae_rounds):
+        if not (workplace() / f"vae-{number}" / "diffusion_pytorch_model.safetensors").exists():
+            train_vae_round(recipe, number)
+    new_vae(recipe).from_pretrained(workplace() / f"vae-{recipe.vae_rounds - 1}").save_pretrained(workplace() / "vae")
+
+
+def train_vae_round(recipe: Recipe, number: int) -> None:
     torch.manual_seed(recipe.seed)
-    data, vae, curve = scenes("train"), new_vae(recipe).to(memory_format=torch.channels_last), Curve("vae")
-    mean = Average(vae, recipe.ema)
-    optimizers = Optimizers(nn.ModuleList([vae]), recipe.vae_lr, recipe.vae_steps)
+    vae = new_vae(recipe)
+    vae = vae if number == 0 else vae.from_pretrained(workplace() / f"vae-{number - 1}")
+    vae = vae.train().to(memory_format=torch.channels_last)
+    data, curve, mean = scenes("train"), Curve("vae"), Average(vae, recipe.ema)
+    optimizers = Optimizers(nn.ModuleList([vae]), recipe.vae_lr / (1 + number), recipe.vae_steps)
     started, step, progress = time.time(), 0, 0.0
     while progress < 1:
-        generator = torch_rng_for(recipe.seed, "vae", step)
+        generator = torch_rng_for(recipe.seed, "vae", number, step)
         index = torch.randint(len(data["label"]), (recipe.vae_batch,), generator=generator)
         images = paste_some(pixels(data["rgb"][index]), pixels(data["clean"][index]), generator)
         loss, error = vae_loss(vae, images.to(memory_format=torch.channels_last), recipe, generator)
@@ -246,11 +255,11 @@ def train_vae(recipe: Recipe) -> None:
         progress = progress_of(step, recipe.vae_steps, time.time() - started, recipe.vae_minutes)
         if step % 50 == 0:
             psnr = -10 * math.log10(error)
-            curve.add(step=step, seconds=time.time() - started, loss=loss.item(), psnr=psnr, norm=norm)
+            curve.add(round=number, step=step, seconds=time.time() - started, loss=loss.item(), psnr=psnr, norm=norm)
     mean.copy_to(vae)
     vae.to(memory_format=torch.contiguous_format).eval()
     print("held-out PSNR", held_out_psnr(vae))
-    vae.save_pretrained(folder)
+    vae.save_pretrained(workplace() / f"vae-{number}")
 
 
 @torch.inference_mode()
