@@ -66,13 +66,14 @@ class Generator:
     strength: Share = 0.9
     scale: Annotated[float, between(0.05, 1.0)] = 0.4  # side of the pasted photo as a fraction of `size`
     batch_size: Count = 50
-    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"  # what UNet and autoencoder compute in
     definition: bool = True  # whether the WordNet definition is part of the prompt
 
 
 @dataclass(frozen=True)
 class Realism:
-    features: str = "judge"  # named feature space of the distances: "judge" (pocket judge)
+    features: str = "judge"  # feature space of the distances: "judge" (the pocket judge), or a timm model
+    photos: Count = 1000  # images in each of the sets compared, where there are as many
     strengths: tuple[Share, ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
     per_strength: Count = 50  # images per strength in the sweep
 
@@ -86,7 +87,6 @@ class Verification:
     votes_per_image: Annotated[int, at_least(1)] = 5
     error_low: Share = 0.005  # the best simulated annotator's rate of slips
     error_high: Share = 0.05  # the worst one's
-    rule: Literal["unanimity", "majority", "dawid_skene"] = "unanimity"  # whose images are the verified split
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Evaluation:
     epochs: Count = 6
     batch_size: Count = 64
     habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first model of the zoo
-    rule: Literal["unanimity", "majority", "dawid_skene"] = "unanimity"  # which images count as verified
+    rule: Literal["unanimity", "majority", "dawid_skene"] = "majority"  # which images count as verified
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""Shared by the tests: a whole Stable Diffusion of toy size, made from random numbers without a network."""
+
+from pathlib import Path
+
+import pytest
+
+from d3s_utils.seeds import seed_for
+
+CAPTION_WORDS = 24  # tokens a prompt of the toy model may have
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    """A folder in diffusers layout: 32-64 px images, 4x smaller latents with 4 channels, some 100 000 weights."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("tiny checkpoint"))
+        parts = {"unet": tiny_unet(), "vae": tiny_vae(), "text_encoder": tiny_text_encoder()}
+    pipeline = StableDiffusionPipeline(
+        **parts, tokenizer=tiny_tokenizer(), scheduler=tiny_scheduler(), safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def tiny_unet():
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=8, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=16,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=2,
+    )  # fmt: skip
+
+
+def tiny_vae():
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        block_out_channels=(8, 8, 8), latent_channels=4, norm_num_groups=4, sample_size=32,
+        down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+    )  # fmt: skip
+
+
+def tiny_text_encoder():
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=2 * 256 + 2, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+            max_position_embeddings=CAPTION_WORDS, bos_token_id=512, eos_token_id=513, pad_token_id=513,
+        )
+    )  # fmt: skip
+
+
+def tiny_tokenizer():
+    """Byte-level, no merges: one token per letter."""
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPTokenizer
+
+    letters = sorted(ByteLevel.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=CAPTION_WORDS)
+
+
+def tiny_scheduler():
+    from diffusers import PNDMScheduler
+
+    return PNDMScheduler(  # as Stable Diffusion ships it; `load_generator` makes it DDIM
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
+    )
