@@ -1,0 +1,208 @@
+"""Human verification: votes on the labels of images, and which images they accept.
+
+Every image is shown to a few annotators who answer three questions: is the asked foreground there, is the asked
+background there, is it adult content. Votes say in `source` whose they are, and so does everything made of them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from d3s_utils import paths
+from d3s_utils.errors import D3SError
+from d3s_utils.tables import COLUMNS, require_columns
+
+QUESTIONS = ("foreground", "background", "adult")
+ANSWERS = ("yes", "no")
+ANNOTATORS = {"mturk": "MTurk workers", "local": "local annotators", "simulated": "simulated annotators"}
+
+
+def read_votes(path: str | Path, image_ids: Sequence[str]) -> pd.DataFrame:
+    """Votes from a CSV file with the columns of votes.csv, checked row by row.
+
+    Args:
+        image_ids: the images that can be voted on. Some may have no votes; a vote on any other image is an error.
+
+    Raises:
+        D3SError: no such file, a missing column, a value outside the contract, an unknown image or a second answer of
+            one worker to one question. It names the line of the file and the mend.
+    """
+    path = paths.resolve(path)
+    votes = require_columns(_read_text(path), "votes", path)[COLUMNS["votes"]]
+    if not len(votes):
+        raise D3SError(f"{path} holds no votes; add one line per image, worker and question.")
+    _check_values(votes, path, image_ids)
+    _check_once(votes, path)
+    return votes.reset_index(drop=True)
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    """All fields as text, each row numbered by its place in the file; blank lines left out."""
+    if not path.is_file():
+        raise D3SError(
+            f"There is no file of votes at {path}; set verification.votes to a CSV with the columns "
+            f"{', '.join(COLUMNS['votes'])}, or verification.source to simulated."
+        )
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False).fillna("")
+    except (ValueError, OSError) as error:
+        raise D3SError(f"{path} cannot be read as CSV ({error}); write it as UTF-8 text with a header line.") from error
+    return table[(table != "").any(axis=1)]
+
+
+def _check_values(votes: pd.DataFrame, path: Path, image_ids: Sequence[str]) -> None:
+    """Every value is one of those allowed, and every image is known."""
+    for column, allowed in {"question": QUESTIONS, "answer": ANSWERS, "source": tuple(ANNOTATORS)}.items():
+        wrong = votes.loc[~votes[column].isin(allowed), column]
+        if len(wrong):
+            raise D3SError(f"{path}, line {_line(wrong)}: {column} is {wrong.iloc[0]!r}; write {' or '.join(allowed)}.")
+    nameless = votes.loc[votes["worker_id"].str.strip() == "", "worker_id"]
+    if len(nameless):
+        raise D3SError(f"{path}, line {_line(nameless)}: worker_id is empty; give every annotator a name.")
+    unknown = votes.loc[~votes["image_id"].isin(image_ids), "image_id"]
+    if len(unknown):
+        raise D3SError(
+            f"{path}, line {_line(unknown)}: this run has no validation image {unknown.iloc[0]!r}; "
+            "delete the line, or open the run the votes were given for."
+        )
+
+
+def _check_once(votes: pd.DataFrame, path: Path) -> None:
+    """No worker answers a question twice."""
+    key = ["image_id", "worker_id", "question"]
+    again = votes.loc[votes.duplicated(key), key]
+    if len(again):
+        image_id, worker_id, question = again.iloc[0]
+        first = votes.index[(votes[key] == again.iloc[0]).all(axis=1)][0] + 2
+        raise D3SError(
+            f"{path}, line {_line(again)}: {worker_id!r} answers the {question} question on {image_id!r} again, "
+            f"first on line {first}; keep one of the two lines."
+        )
+
+
+def _line(rows: pd.DataFrame | pd.Series) -> int:
+    """The line of the first of `rows` in the file it was read from; the header is line 1."""
+    return int(rows.index[0]) + 2
+
+
+def sources(table: pd.DataFrame) -> str:
+    """Whose votes `table` rests on, as one word for its column `source`: "simulated", or "local+mturk"."""
+    return "+".join(sorted({kind for text in table["source"].unique() for kind in str(text).split("+")}))
+
+
+def voters(table: pd.DataFrame) -> str:
+    """The same in words, for titles: "simulated annotators", "local annotators and MTurk workers"."""
+    return " and ".join(ANNOTATORS.get(kind, kind) for kind in sources(table).split("+"))
+
+
+def yes_shares(votes: pd.DataFrame) -> pd.Series:
+    """Share of yes, 0-1, by image_id."""
+    return votes["answer"].eq("yes").groupby(votes["image_id"]).mean()
+
+
+def dawid_skene(votes: pd.DataFrame) -> pd.Series:
+    """Probability, 0-1, that yes is the true answer, by image_id; learns each worker's reliability with the answers.
+
+    Dawid and Skene (1979), as in crowd-kit. Where all votes agree there is nothing to learn, and the answer is certain.
+    """
+    if votes["answer"].nunique() < 2:
+        return yes_shares(votes)
+    from crowdkit.aggregation import DawidSkene
+
+    names = {"image_id": "task", "worker_id": "worker", "answer": "label"}
+    data = votes.sort_values(["image_id", "worker_id"])[list(names)].rename(columns=names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # crowd-kit 1.4.2 uses calls that pandas 3 announces the end of
+        posterior = DawidSkene(n_iter=100).fit_predict_proba(data)
+    return posterior["yes"].rename_axis("image_id").sort_index()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How votes on one question become an answer."""
+
+    title: str
+    belief: Callable[[pd.DataFrame], pd.Series]  # votes on one question -> belief in yes, 0-1, by image_id
+    accepts: Callable[[pd.Series], pd.Series]  # belief that the label is there -> accepted
+    flags: Callable[[pd.Series], pd.Series]  # belief that it is adult content -> flagged
+
+
+def _all(belief: pd.Series) -> pd.Series:
+    return belief == 1.0
+
+
+def _any(belief: pd.Series) -> pd.Series:
+    return belief > 0.0
+
+
+def _most(belief: pd.Series) -> pd.Series:
+    return belief > 0.5
+
+
+# Adding a row here is all it takes for a rule to reach every table and figure.
+RULES: dict[str, Rule] = {
+    "unanimity": Rule("unanimity (the paper's)", yes_shares, accepts=_all, flags=_any),
+    "majority": Rule("majority", yes_shares, accepts=_most, flags=_most),
+    "dawid_skene": Rule("Dawid-Skene", dawid_skene, accepts=_most, flags=_most),
+}
+
+
+def verify(
+    votes: pd.DataFrame, image_ids: Sequence[str] | None = None, rules: Sequence[str] = tuple(RULES)
+) -> pd.DataFrame:
+    """Which images each rule accepts: both labels there, and not adult content.
+
+    A question nobody was asked decides nothing (the paper never asked for the background). An image without votes on a
+    question that others were asked is refused.
+
+    Args:
+        image_ids: one row each, in this order; by default the images that have votes, sorted.
+
+    Returns:
+        verified.csv, one row per rule x image: `image_id`, `rule`, `accepted`, `p_foreground`, `p_background` (belief
+        in the label, 0-1: share of yes, or Dawid-Skene's probability), `n_votes` (annotators who saw it), and further
+        `accepted_foreground`, `accepted_background`, `flagged_adult`, `p_adult`, `source`.
+    """
+    images = pd.Index(sorted(votes["image_id"].unique()) if image_ids is None else image_ids, name="image_id")
+    n_votes = votes.groupby("image_id")["worker_id"].nunique().reindex(images, fill_value=0)
+    parts = [
+        _decide(votes, RULES[rule], images).assign(rule=rule, n_votes=n_votes, source=sources(votes)) for rule in rules
+    ]
+    columns = ["image_id", "rule", "accepted", "p_foreground", "p_background", "n_votes"]
+    verified = pd.concat(parts).reset_index()
+    return verified[columns + [column for column in verified if column not in columns]]
+
+
+def _decide(votes: pd.DataFrame, rule: Rule, images: pd.Index) -> pd.DataFrame:
+    """One rule's beliefs and decisions, one row per image."""
+    asked = dict(list(votes.groupby("question")))
+    belief = {
+        question: rule.belief(asked[question]).reindex(images) if question in asked else pd.Series(np.nan, images)
+        for question in QUESTIONS
+    }
+    there = {
+        label: rule.accepts(belief[label]) if label in asked else pd.Series(True, images)
+        for label in ("foreground", "background")
+    }
+    flagged = rule.flags(belief["adult"])
+    return pd.DataFrame(
+        {
+            "accepted": there["foreground"] & there["background"] & ~flagged,
+            **{f"accepted_{label}": accepted for label, accepted in there.items()},
+            "flagged_adult": flagged,
+            **{f"p_{question}": values for question, values in belief.items()},
+        }
+    )
+
+
+def accepted(verified: pd.DataFrame, rule: str) -> pd.Index:
+    """The image_ids that `rule` accepts, in the order of `verified`."""
+    if rule not in set(verified["rule"]):
+        raise D3SError(f"verified.csv holds no rule {rule!r}; it has {', '.join(verified['rule'].unique())}.")
+    return pd.Index(verified.loc[(verified["rule"] == rule) & verified["accepted"].astype(bool), "image_id"])
