@@ -1,0 +1,358 @@
+"""Classifiers with one contract: uint8 images in, one score per class out; size and normalisation are their business.
+
+They are small timm architectures trained here on the natural photographs (`weights: train`), or large ones with the
+weights timm publishes (`weights: pretrained`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3s_utils import tables
+from d3s_utils.errors import D3SError
+from d3s_utils.profile import recipe_hash
+from d3s_utils.seeds import seed_for, torch_rng_for
+from d3s_utils.settings import Evaluation
+
+SIDE = 64  # pixels that a network trained here sees
+CENTRE, SPREAD = 0.5, 0.25  # its normalisation of values in [0, 1]
+WEIGHT_DECAY = 0.05
+WARM_UP = 0.2  # share of the steps in which the learning rate rises
+ALGORITHM = 1  # part of every recipe; raise it when training changes, and old checkpoints count no more
+
+
+@dataclass(frozen=True)
+class Member:
+    """One architecture of the zoo: a function or class of `timm.models` and what makes it small."""
+
+    architecture: str
+    sizes: dict
+    lr: float
+
+
+# Five families, narrowed until 4 000 images of 64 pixels take about ten seconds on two CPU cores. A row here is all it
+# takes for a model to reach every table and figure.
+ZOO = {
+    "resnet": Member("resnet10t", {"channels": (16, 32, 64, 128), "stem_width": 8}, lr=6e-3),
+    "mobilenet": Member("mobilenetv3_small_050", {}, lr=6e-3),
+    "convnext": Member(
+        "ConvNeXt",
+        {"patch_size": 4, "depths": (1, 1, 1, 1), "dims": (24, 48, 96, 192), "ls_init_value": None},  # no slow start
+        lr=6e-3,
+    ),
+    "vit": Member(
+        "VisionTransformer",
+        {"img_size": SIDE, "patch_size": 8, "depth": 3, "embed_dim": 64, "num_heads": 2, "mlp_ratio": 2.0},
+        lr=2e-3,
+    ),
+    "mixer": Member("MlpMixer", {"img_size": SIDE, "patch_size": 8, "num_blocks": 3, "embed_dim": 64}, lr=3e-3),
+}
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network together with the preprocessing it was trained with.
+
+    Attributes:
+        network: (B, 3, size, size) normalised to (B, its own classes).
+        size: side of what the network sees; images of another size are resampled.
+        mean, std: of its normalisation, RGB, in [0, 1].
+        columns: which of the network's classes are the classes of this run, in their order; None for all.
+        recipe: hash of everything its weights depend on.
+    """
+
+    name: str
+    network: nn.Module
+    recipe: str
+    size: int = SIDE
+    mean: tuple[float, ...] = (CENTRE,) * 3
+    std: tuple[float, ...] = (SPREAD,) * 3
+    columns: tuple[int, ...] | None = None
+
+    @torch.inference_mode()
+    def logits(self, images: np.ndarray, batch: int = 200) -> np.ndarray:
+        """Raw scores (N, classes of the run), float32, of images (N, S, S, 3), uint8."""
+        self.network.eval()
+        parts = [self._scores(images[start : start + batch]) for start in range(0, len(images), batch)]
+        scores = torch.cat(parts).numpy()
+        return scores if self.columns is None else scores[:, list(self.columns)]
+
+    def _scores(self, images: np.ndarray) -> Tensor:
+        device = next(self.network.parameters()).device
+        pixels = to_unit(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+        if pixels.shape[-1] != self.size:
+            pixels = F.interpolate(pixels, size=(self.size, self.size), mode="bilinear", antialias=True)
+        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (self.mean, self.std))
+        return self.network((pixels - mean) / std).float().cpu()
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """(B, S, S, 3) uint8 to (B, 3, S, S) float32 in [0, 1], channels last in memory, as convolutions like it."""
+    return images.permute(0, 3, 1, 2).float().div_(255)
+
+
+def pick_device(wanted: str) -> torch.device:
+    """The device a profile's `device` means; "auto" takes CUDA, then Apple's MPS, then the CPU."""
+    if wanted != "auto":
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def find_member(name: str) -> Member:
+    """The row of `ZOO` called `name`.
+
+    Raises:
+        D3SError: if there is none.
+    """
+    if name in ZOO:
+        return ZOO[name]
+    near = difflib.get_close_matches(name, ZOO, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise D3SError(
+        f"evaluation.models: there is no model {name!r} to train{hint}; known are {', '.join(ZOO)}. "
+        "For a model of timm with its own weights set evaluation.weights to pretrained."
+    )
+
+
+def build(name: str, classes: int, key: Sequence[object]) -> nn.Module:
+    """An untrained network of the zoo for `classes` classes; its first weights depend on `key` alone."""
+    import timm.models
+
+    member = find_member(name)
+    with torch.random.fork_rng(devices=[]):  # timm draws from the global generator, which stays as it was
+        torch.manual_seed(seed_for(*key, "weights"))
+        network = getattr(timm.models, member.architecture)(num_classes=classes, **member.sizes)
+    return network.to(memory_format=torch.channels_last)
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+def augment(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Mirror, scale, shift and recolour each image by its own draw; soften half of them and roughen the other half.
+
+    Softening and noise let a network forgive the texture of generated images, so that what it loses on them is not
+    their style.
+
+    Args:
+        images: (B, 3, S, S) in [0, 1], in random order.
+        rng: on the CPU.
+    """
+    images = _move(images, rng)
+    soft, rough = images.chunk(2) if len(images) > 1 else (images, images[:0])
+    blurred = F.avg_pool2d(soft, 3, stride=1, padding=1, count_include_pad=False)
+    noise = torch.randn(rough.shape, generator=rng).to(images.device)
+    images = torch.cat(
+        [
+            torch.lerp(soft, blurred, _draw(soft, rng, 0.0, 1.0)),
+            rough + noise * _draw(rough, rng, 0.0, 0.06),
+        ]
+    )
+    grey = images.mean(1, keepdim=True)
+    level = grey.mean((2, 3), keepdim=True)
+    images = torch.lerp(grey, images, _draw(images, rng, 0.7, 1.3))
+    contrast, light = _draw(images, rng, 0.75, 1.25), _draw(images, rng, 0.8, 1.2)
+    return images.sub_(level).mul_(contrast).add_(level * light).clamp_(0, 1)
+
+
+def _draw(images: Tensor, rng: torch.Generator, low: float, high: float) -> Tensor:
+    """One number in [low, high) per image, shaped (B, 1, 1, 1)."""
+    return (low + (high - low) * torch.rand(len(images), 1, 1, 1, generator=rng)).to(images.device)
+
+
+def _move(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Mirrored in half of the cases, scaled by 0.87 to 1.15, shifted by up to a tenth of the side; borders reflect."""
+    zoom, across, down = (_draw(images, rng, *ends).flatten() for ends in ((0.87, 1.15), (-0.2, 0.2), (-0.2, 0.2)))
+    mirror = torch.where(_draw(images, rng, 0, 1).flatten() < 0.5, -1.0, 1.0)
+    zero = torch.zeros_like(zoom)
+    rows = [torch.stack([zoom * mirror, zero, across], 1), torch.stack([zero, zoom, down], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def train(
+    network: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: int,
+    batch_size: int,
+    lr: float,
+    key: Sequence[object],
+) -> Iterator[dict[str, float]]:
+    """Train `network` in place by cross entropy (AdamW, one cycle of the learning rate).
+
+    Args:
+        images: (N, SIDE, SIDE, 3) uint8.
+        labels: (N,) whole numbers.
+        key: decides the order of the images and every augmentation.
+
+    Yields:
+        One flat dict per epoch: epoch, loss, accuracy (percent, on augmented images while learning).
+    """
+    device, rng = next(network.parameters()).device, torch_rng_for(*key, "order and augmentation")
+    images, labels = torch.from_numpy(images).to(device), torch.tensor(labels, dtype=torch.long, device=device)
+    batch_size = min(batch_size, len(images))
+    steps = len(images) // batch_size  # the rest of an epoch waits for another order
+    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=epochs * steps, pct_start=WARM_UP)
+    network.train()
+    for epoch in range(epochs):
+        order = torch.randperm(len(images), generator=rng)[: steps * batch_size].view(steps, batch_size).to(device)
+        loss_sum = hits = 0.0
+        for batch in order:
+            pixels = augment(to_unit(images[batch]), rng)
+            scores = network((pixels - CENTRE) / SPREAD)
+            loss = F.cross_entropy(scores, labels[batch])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            loss_sum += loss.item()
+            hits += (scores.argmax(1) == labels[batch]).sum().item()
+        yield {"epoch": epoch + 1, "loss": loss_sum / steps, "accuracy": 100 * hits / (steps * batch_size)}
+
+
+def resize(images: np.ndarray) -> np.ndarray:
+    """The images with `SIDE` pixels a side, uint8."""
+    if images.shape[1] == SIDE:
+        return images
+    small = [
+        F.interpolate(to_unit(torch.from_numpy(part)), size=(SIDE, SIDE), mode="bilinear", antialias=True)
+        for part in np.array_split(images, max(1, len(images) // 100))
+    ]
+    return torch.cat(small).mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+# Checkpoints ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a classifier learns from.
+
+    Attributes:
+        recipe: what the pictures depend on; read before they are loaded.
+        load: images (N, S, S, 3) uint8 and their labels (N,).
+        classes: number of labels.
+    """
+
+    recipe: object
+    load: Callable[[], tuple[np.ndarray, np.ndarray]]
+    classes: int
+
+
+def fit_or_load(
+    path: Path, name: str, lessons: Lessons, settings: Evaluation, key: Sequence[object], device: str = "cpu"
+) -> Classifier:
+    """The model `name` of the zoo, trained on `lessons`; or read from `path`, if the same recipe left it there.
+
+    Args:
+        path: the checkpoint, "<model>.safetensors"; "<model>.json" beside it says how it was made: settings, seed,
+            data hash, metrics and the history, one row per epoch. The classifier is called <model>.
+        key: decides the first weights, the order of the images and every augmentation.
+    """
+    card = _recipe(name, lessons, settings, key)
+    network = build(name, lessons.classes, key).to(pick_device(device))
+    if _read_card(path).get("recipe") == card["recipe"]:
+        network.load_state_dict(tables.read_tensors(path))
+    else:
+        images, labels = lessons.load()
+        options = {"epochs": settings.epochs, "batch_size": settings.batch_size, "lr": find_member(name).lr, "key": key}
+        history = list(train(network, resize(images), labels, **options))
+        metrics = {f"train_{column}": history[-1][column] for column in ("loss", "accuracy")}
+        tables.write_tensors(path, network.state_dict())
+        card |= {"data": data_hash(images, labels), "metrics": metrics, "history": history}
+        tables.write_json(path.with_suffix(".json"), card)
+    return Classifier(path.stem, network.eval(), card["recipe"])
+
+
+def _recipe(name: str, lessons: Lessons, settings: Evaluation, key: Sequence[object]) -> dict:
+    """The start of a checkpoint's card: all that its weights depend on, and the hash of it."""
+    card = {
+        "name": name,
+        "member": asdict(find_member(name)),
+        "settings": {"epochs": settings.epochs, "batch_size": settings.batch_size},
+        "seed": seed_for(*key),
+        "threads": torch.get_num_threads(),
+    }
+    return card | {"recipe": recipe_hash("classifier", ALGORITHM, card, lessons.recipe)}
+
+
+def training_history(path: Path) -> pd.DataFrame:
+    """epoch, loss, accuracy (percent) of a checkpoint trained here; empty where there is none."""
+    return pd.DataFrame(_read_card(path).get("history", []), columns=["epoch", "loss", "accuracy"])
+
+
+def data_hash(images: np.ndarray, labels: np.ndarray) -> str:
+    """16 hexadecimal digits that change with any pixel or label."""
+    digest = hashlib.sha256(np.ascontiguousarray(images))
+    digest.update(np.ascontiguousarray(labels, dtype=np.int64))
+    return digest.hexdigest()[:16]
+
+
+def _read_card(path: Path) -> dict:
+    """What lies beside the checkpoint `path`; nothing unless both files are there and readable."""
+    try:
+        return json.loads(path.with_suffix(".json").read_text()) if path.is_file() else {}
+    except (OSError, ValueError):
+        return {}
+
+
+# Published weights ----------------------------------------------------------------------------------------------------
+
+
+def pretrained_classifier(name: str, classes: pd.DataFrame, device: str = "cpu") -> Classifier:
+    """A model of timm with its published ImageNet weights, its guesses limited to the classes of this run.
+
+    Args:
+        classes: the run's class table, with imagenet_index.
+
+    Raises:
+        D3SError: for a model timm does not know, weights that cannot be fetched, or a class outside ImageNet.
+    """
+    import timm
+
+    foreign = classes.loc[classes["imagenet_index"] < 0, "class_name"]
+    if len(foreign):
+        raise D3SError(
+            f"classes: {foreign.iloc[0]} is no ImageNet class, so published weights cannot name it; "
+            "set evaluation.weights to train."
+        )
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(pretrained=True), n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise D3SError(f"evaluation.models: timm {timm.__version__} knows no model {name!r}{hint}; choose another.")
+    network = _fetch(name).eval().to(pick_device(device))
+    config = timm.data.resolve_model_data_config(network)
+    columns = tuple(int(index) for index in classes["imagenet_index"])
+    recipe = recipe_hash("pretrained", timm.__version__, name, columns)
+    normalisation = tuple(config["mean"]), tuple(config["std"])
+    return Classifier(name, network, recipe, config["input_size"][-1], *normalisation, columns)
+
+
+def _fetch(name: str) -> nn.Module:
+    """The network with its weights; whatever goes wrong on the way to the hub becomes one sentence."""
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=True)
+    except Exception as error:  # the hub's client, its HTTP library and timm raise many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise D3SError(
+            f"The weights of {name} could not be loaded ({reason}); go online once so that they are kept, "
+            "or set evaluation.weights to train."
+        ) from error

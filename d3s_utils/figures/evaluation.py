@@ -1,0 +1,229 @@
+"""Figures of notebook 03. Bars and dots carry 95 % intervals; accuracies are in percent, gaps in points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, new_axis
+from d3s_utils.gaps import PARTS, ZOO_MEAN
+
+SETS = {
+    "natural": ("own photographs, held out", COLORS["natural"]),
+    "d3s": ("D3S", COLORS["d3s"]),
+    "d3s, unusual": ("D3S, unusual backgrounds", COLORS["uniform"]),
+}
+PART_NAMES = {
+    "natural": "natural photographs",
+    "style": "generated style",
+    "background": "unusual background",
+    "labels": "wrong labels",
+    "d3s": "D3S",
+}
+PART_COLORS = {
+    "natural": COLORS["natural"],
+    "style": COLORS["guide"],
+    "background": COLORS["background"],
+    "labels": COLORS["verified"],
+    "d3s": COLORS["d3s"],
+}
+
+
+def plot_training(histories: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Accuracy on the augmented training photographs, epoch by epoch, one line per model."""
+    ax = new_axis(ax)
+    for model, rows in histories.groupby("model", sort=False):
+        ax.plot(rows["epoch"], rows["accuracy"], "o-", markersize=4, label=model)
+    ax.set(xlabel="epoch", ylabel="accuracy while training (%)", ylim=(0, 100), title="The zoo learns its photographs")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend(loc="lower right", ncols=2)
+    return ax
+
+
+def plot_natural_against_d3s(gaps: pd.DataFrame, accuracies: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """One dot per model, photographs across, D3S up; on the dashed line nothing would be lost.
+
+    Args:
+        gaps: see `gaps.gap_table`.
+        accuracies: see `gaps.accuracy_table` by model and dataset, for the whiskers.
+    """
+    ax = new_axis(ax, width=6.4, height=5.6)
+    ax.plot([0, 100], [0, 100], color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
+    ax.text(52, 54, "no loss", rotation=45, rotation_mode="anchor", transform_rotates_text=True, fontsize=9)
+    ends = accuracies.pivot(index="model", columns="dataset", values=["low", "high"])
+    for number, row in enumerate(gaps.itertuples()):
+        color = COLORS["ink"] if row.model == ZOO_MEAN else f"C{number % 8}"
+        low, high = (ends.loc[row.model, end] for end in ("low", "high"))
+        ax.hlines(row.d3s, low["natural"], high["natural"], color=color, alpha=0.35, linewidth=4)
+        ax.vlines(row.natural, low["d3s"], high["d3s"], color=color, alpha=0.35, linewidth=4)
+        ax.plot(row.natural, row.d3s, "o", color=color, label=row.model)
+    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", title="At home and elsewhere")
+    ax.set(xlabel="accuracy on held-out photographs (%)", ylabel="accuracy on D3S (%)")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def plot_gaps(gaps: pd.DataFrame, ax: Axes | None = None, *, target: float | None = None) -> Axes:
+    """Points lost from photographs to D3S, the greatest loss on top; `target` is drawn as a line."""
+    rows = gaps.sort_values("gap", ascending=False, kind="stable")
+    ax = interval_dots(rows, "model", "gap", ax=ax, color=COLORS["d3s"])
+    for place, gap in enumerate(rows["gap"]):
+        ax.annotate(f"{gap:.1f}", (gap, place), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=10)
+    if target is not None:
+        chance_line(ax, target, "target", axis="x")
+    ax.set(
+        xlabel="accuracy lost on D3S (points)", title="What each model loses", xlim=(min(0, rows["low"].min()), None)
+    )
+    return ax
+
+
+def plot_by_background(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Zoo accuracy per background, hardest at the bottom: D3S, and photographs without habit where there are any.
+
+    Args:
+        table: dataset, background, accuracy, low, high.
+    """
+    order = table[table["dataset"] == "d3s"].sort_values("accuracy", ascending=False)["background"]
+    ax = new_axis(ax, height=0.9 + 0.4 * len(order))
+    names = {"natural-uniform": ("photographs without habit", COLORS["natural"]), "d3s": SETS["d3s"]}
+    for shift, (dataset, (label, color)) in zip((-0.15, 0.15), names.items(), strict=True):
+        rows = table[table["dataset"] == dataset].set_index("background")
+        if len(rows):
+            interval_dots(rows.reindex(order).reset_index(), "background", ax=ax, color=color, label=label, shift=shift)
+    ax.set(xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100), title="Some places are harder than others")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_class_gaps(gaps: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Each class on photographs and on D3S (mean of the zoo), joined by what it loses; the greatest loss on top."""
+    rows = gaps.sort_values("gap", ascending=False, kind="stable").reset_index(drop=True)
+    ax = new_axis(ax, height=0.9 + 0.4 * len(rows))
+    ax.hlines(rows.index, rows["d3s"], rows["natural"], color=COLORS["chance"], linewidth=2)
+    ax.plot(rows["natural"], rows.index, "o", color=COLORS["natural"], label="photographs")
+    ax.plot(rows["d3s"], rows.index, "o", color=COLORS["d3s"], label="D3S")
+    ax.set_yticks(rows.index, rows["class_name"])
+    ax.set(xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    ax.set_title("Which classes rest on their background?")
+    ax.grid(False, axis="y")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_cells(cells: pd.DataFrame, usual: pd.Series, ax: Axes | None = None) -> Axes:
+    """Accuracy per class and background; a frame marks the background a class usually has.
+
+    Args:
+        cells: accuracies, class names by backgrounds.
+        usual: class name to background; may be empty.
+    """
+    ax = heatmap(cells, ax=ax, label="accuracy on D3S, mean of the zoo (%)")
+    for place, name in enumerate(cells.index):
+        if usual.get(name) in cells.columns:
+            corner = (cells.columns.get_loc(usual[name]) - 0.5, place - 0.5)
+            ax.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=COLORS["d3s"], linewidth=2.5))
+    title = "At home (framed) and elsewhere" if len(usual) else "Every class in every place"
+    ax.set(title=title, xlabel="", ylabel="")
+    return ax
+
+
+def plot_confusion(counts: pd.DataFrame, ax: Axes | None = None, *, title: str, xlabel: str = "guess") -> Axes:
+    """Percent of each row's guesses, rows as they come."""
+    ax = heatmap(counts, ax=ax, vmax=max(1.0, np.nanmax(counts.to_numpy())), label="share of the guesses (%)")
+    ax.set(title=title, xlabel=xlabel, ylabel="")
+    return ax
+
+
+def plot_background_pull(pull: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How many of the mistakes name the class that lives on the background shown."""
+    ax = interval_dots(pull, "model", "share", ax=ax, color=COLORS["background"])
+    if len(pull):
+        chance_line(ax, pull["chance"].iloc[0], axis="x")
+    ax.set(
+        xlabel="mistakes that name the class at home there (%)",
+        xlim=(0, 100),
+        title="Do mistakes follow the background?",
+    )
+    return ax
+
+
+def plot_habit_curve(curve: pd.DataFrame, ax: Axes | None = None, *, model: str = "") -> Axes:
+    """Accuracy against the habit a model grew up with; bands are 95 % intervals.
+
+    Args:
+        curve: see `gaps.habit_curve`.
+    """
+    ax = new_axis(ax)
+    for images, rows in curve.groupby("images", sort=False):
+        label, color = SETS[images]
+        ax.fill_between(rows["habit"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
+        ax.plot(rows["habit"], rows["accuracy"], "o-", color=color, label=label)
+    ax.set(xlabel="how often a class is on its usual background while training", ylabel="accuracy (%)", ylim=(0, 100))
+    ax.set(xticks=sorted(curve["habit"].unique()), title=f"What a habit costs {f'({model})' if model else ''}".strip())
+    ax.legend(loc="lower left")
+    return ax
+
+
+def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """A waterfall from photographs down to D3S: what the style, the background and wrong labels take away.
+
+    Args:
+        parts: see `gaps.decompose`, the rows of one model.
+    """
+    ax = new_axis(ax)
+    rows = parts.set_index("part")
+    level = rows.loc["natural", "points"]
+    for place, (part, row) in enumerate(rows.iterrows()):
+        drop = part in PARTS
+        bottom, height = (level - row["points"], row["points"]) if drop else (0, row["points"])
+        if not np.isfinite(height):
+            ax.text(place, level, "not known", ha="center", va="bottom", fontsize=10)
+            continue
+        ax.bar(place, height, bottom=bottom, width=0.62, color=PART_COLORS[part], alpha=0.9)
+        end = bottom if drop else height
+        spread = [[max(0.0, row["points"] - row["low"])], [max(0.0, row["high"] - row["points"])]]
+        ax.errorbar(place, end, yerr=spread[::-1] if drop else spread, color=COLORS["ink"], linewidth=1.6, fmt="none")
+        text = f"{-height:+.1f}" if drop else f"{height:.1f}"
+        ax.annotate(
+            text,
+            (place + 0.06, max(bottom, end, bottom + height)),
+            xytext=(0, 10),
+            textcoords="offset points",
+            ha="left",
+        )
+        if drop:
+            ax.plot([place - 0.69, place + 0.31], [level, level], color=COLORS["chance"], linewidth=1)
+            level = bottom
+    ax.set_xticks(range(len(rows)), [PART_NAMES[part].replace(" ", "\n") for part in rows.index])
+    ax.set(ylabel="accuracy (%)", ylim=(0, 105), title="Where the accuracy goes (mean of the zoo)")
+    ax.grid(False, axis="x")
+    return ax
+
+
+def plot_rules(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "") -> Axes:
+    """Zoo accuracy on the images that each acceptance rule keeps; the number kept stands beside the rule."""
+    rows = table.assign(name=[f"{row.rule.replace('_', '-')} ({row.n} images)" for row in table.itertuples()])
+    ax = interval_dots(rows, "name", ax=ax, color=COLORS["verified"])
+    ax.set(xlabel="accuracy on D3S, mean of the zoo (%)", xlim=(0, 100))
+    ax.set_title("Does the rule of acceptance matter?" + (f"\nvotes of {voters}" if voters else ""))
+    return ax
+
+
+def draw_failures(images: np.ndarray, failures: pd.DataFrame, names: Sequence[str], columns: int = 6) -> Figure:
+    """Generated images with what they show, where, and what the models saw instead.
+
+    Args:
+        images: (N, S, S, 3) uint8, one per row of `failures`.
+        failures: see `gaps.confident_failures`.
+        names: class names by label.
+    """
+    titles = [
+        f"{names[row.label]}\n{row.background}\n→ {names[row.guess]} ({row.p_guess:.0%})"
+        for row in failures.itertuples()
+    ]
+    return image_grid(list(images), titles, columns, side=1.7, title="Sure and wrong: what it is, where, and the guess")
