@@ -1,0 +1,536 @@
+"""Learning features that come in two parts: one for the foreground, one for the background (paper, section 5).
+
+A backbone is trained on two streams, D3S images (class and background known) and natural images (class known), and its
+feature vector is cut in two with a linear head on each part. A penalty then drives the background out of the foreground
+part and the class out of the background part. What the penalty trains is either two small projectors on the frozen
+backbone, whose features of every view are computed once, or the backbone itself, as in the paper.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from d3s_utils import dataset, tables
+from d3s_utils.classifiers import ZOO, to_unit
+from d3s_utils.errors import D3SError
+from d3s_utils.features import Features, features_path, image_table, write_features
+from d3s_utils.penalties import Parts, Penalty, build_penalty, recipe_for
+from d3s_utils.photos import natural_arrays, open_photos
+from d3s_utils.pocket.muon import Optimizers
+from d3s_utils.profile import recipe_hash
+from d3s_utils.seeds import seed_for, torch_rng_for
+from d3s_utils.settings import Disentanglement, Profile
+from d3s_utils.stats import accuracy_by
+
+BACKBONE = "backbone"  # the method whose features nobody disentangled
+Watch = Callable[[Iterator[dict]], pd.DataFrame]  # turns the records of a training run into a table, maybe drawing them
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+class Backbone(nn.Module):
+    """A network without its head, together with the normalisation it was made for.
+
+    Takes RGB images (N, 3, S, S) in 0-1 and gives `width` features each, (N, width).
+
+    Args:
+        name: a row of `classifiers.ZOO` (for small pictures) or a model of timm.
+        pretrained: start from timm's weights.
+    """
+
+    def __init__(self, name: str, *, pretrained: bool = False):
+        super().__init__()
+        import timm
+
+        if name in ZOO:
+            member = ZOO[name]
+            self.network = getattr(timm.models, member.architecture)(num_classes=0, **member.sizes)
+        elif timm.is_model(name):
+            self.network = timm.create_model(name, pretrained=pretrained, num_classes=0)
+        else:
+            raise D3SError(
+                f"disentanglement.backbone: no network is called {name!r}; take one of {', '.join(ZOO)}, or of timm."
+            )
+        config = timm.data.resolve_model_data_config(self.network)
+        self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1))
+        self.width = self.network.num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean) / self.std)
+
+
+class Projectors(nn.Module):
+    """Two small networks that read the same frozen features, one for each part; (N, D) -> (N, fg + bg)."""
+
+    def __init__(self, n_features: int, fg: int, bg: int, hidden: int = 256):
+        super().__init__()
+        self.standardise = nn.BatchNorm1d(n_features, affine=False)
+        self.parts = nn.ModuleList(
+            nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Linear(hidden, width)) for width in (fg, bg)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        features = self.standardise(features)
+        return torch.cat([part(features) for part in self.parts], dim=1)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a split model says of one batch."""
+
+    fg: Tensor  # (n, Df)
+    bg: Tensor  # (n, Db)
+    label_logits: Tensor  # (n, K), from fg
+    background_logits: Tensor  # (n, B), from bg
+
+
+class SplitModel(nn.Module):
+    """An encoder whose feature vector is cut in two, with a linear head on each part.
+
+    The last features are the background's, as many as `background_share` says (250 of 2048 in the paper).
+    """
+
+    def __init__(self, encoder: nn.Module, fg: int, bg: int, n_classes: int, n_backgrounds: int):
+        super().__init__()
+        self.encoder, self.sizes = encoder, [fg, bg]
+        self.label_head, self.background_head = nn.Linear(fg, n_classes), nn.Linear(bg, n_backgrounds)
+
+    def forward(self, inputs: Tensor) -> Split:
+        fg, bg = self.encoder(inputs).split(self.sizes, dim=1)
+        return Split(fg, bg, self.label_head(fg), self.background_head(bg))
+
+    def on_top_of(self, frozen: nn.Module) -> SplitModel:
+        """The same model reading images, through the frozen network whose features it was trained on."""
+        whole = copy.copy(self)
+        whole._modules = {**self._modules, "encoder": nn.Sequential(frozen, self.encoder)}
+        return whole.eval()
+
+
+def part_sizes(width: int, background_share: float) -> tuple[int, int]:
+    """How many of `width` features are foreground and how many background; at least one each."""
+    bg = min(max(1, round(background_share * width)), width - 1)
+    return width - bg, bg
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Images or their cached features, with labels. `draw(rows, rng)` gives the inputs of some rows, augmented."""
+
+    draw: Callable[[Tensor, torch.Generator], Tensor]
+    label: Tensor  # (N,)
+    background: Tensor | None = None  # (N,), None for natural images
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of one step, D3S images first; `background` is theirs alone."""
+
+    inputs: Tensor
+    label: Tensor  # (n,)
+    background: Tensor  # (m,), m <= n
+
+
+def batches(d3s: Stream, natural: Stream, size: int, rng: torch.Generator) -> Iterator[Batch]:
+    """Without end: `size` images of each stream, every image once before any comes twice."""
+    for d3s_rows, natural_rows in zip(rows_in_turn(d3s, size, rng), rows_in_turn(natural, size, rng), strict=True):
+        inputs = torch.cat([d3s.draw(d3s_rows, rng), natural.draw(natural_rows, rng)])
+        yield Batch(inputs, torch.cat([d3s.label[d3s_rows], natural.label[natural_rows]]), d3s.background[d3s_rows])
+
+
+def rows_in_turn(stream: Stream, size: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Shuffled rows of `stream`, `size` at a time, without end; what is left of an epoch is dropped."""
+    size = min(size, len(stream.label))
+    while True:
+        order = torch.randperm(len(stream.label), generator=rng)
+        yield from order[: len(order) - len(order) % size].split(size)
+
+
+def varied(images: Tensor, rng: torch.Generator, shift: float = 0.1, jitter: float = 0.2) -> Tensor:
+    """Images (n, S, S, 3) uint8 -> (n, 3, S, S) in 0-1, each mirrored or not, shifted, its colours changed.
+
+    Args:
+        shift: largest move either way, as a fraction of the side; the border reflects.
+        jitter: largest relative change of the brightness; of each colour channel half of that.
+    """
+    n, side = len(images), images.shape[1]
+    margin = int(shift * side)
+    wide = F.pad(to_unit(images), [margin] * 4, mode="reflect")
+    corners = torch.randint(0, 2 * margin + 1, (n, 2), generator=rng).tolist()
+    mirrored = torch.rand(n, generator=rng) < 0.5
+    moved = torch.stack([own[:, y : y + side, x : x + side] for own, (y, x) in zip(wide, corners, strict=True)])
+    moved[mirrored] = moved[mirrored].flip(3)
+    light, colour = (2 * torch.rand(n, channels, 1, 1, generator=rng) - 1 for channels in (1, 3))
+    gain = (1 + jitter * light) * (1 + jitter / 2 * colour)
+    return (moved * gain.to(moved)).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The pictures of a run and what is known of them."""
+
+    images: pd.DataFrame  # D3S train and val: image_id, split, label, place, ...
+    d3s: Tensor  # (N, S, S, 3) uint8, row i of `images`
+    natural: Tensor  # (M, S, S, 3) uint8, natural training images
+    natural_label: Tensor  # (M,)
+    hash: str  # of everything the pixels depend on
+
+    @property
+    def train(self) -> np.ndarray:
+        """(N,) the D3S images that may be learned from."""
+        return (self.images["split"] == "train").to_numpy(copy=True)
+
+    @property
+    def n_classes(self) -> int:
+        return int(self.images["label"].max()) + 1
+
+    @property
+    def n_backgrounds(self) -> int:
+        return int(self.images["place"].max()) + 1
+
+
+def load_data(folder: Path, profile: Profile) -> Data:
+    """D3S images of both splits and the natural training images of a run.
+
+    Raises:
+        D3SError: the dataset is not there yet, or has no training images.
+    """
+    manifest = tables.read_table(Path(folder) / "manifest.parquet")
+    if not (manifest["split"] == "train").any():
+        raise D3SError("Disentanglement needs D3S training images; set dataset.train_per_cell to 1 or more.")
+    parts = [dataset.load_images(Path(folder) / "dataset", split) for split in ("train", "val")]
+    images = image_table(pd.concat([table for _, table in parts], ignore_index=True))
+    photos = open_photos(profile)
+    natural, table = natural_arrays(folder, photos, "train")
+    data_hash = recipe_hash(list(images["recipe_hash"]), photos.recipe, list(table["photo_id"]))
+    d3s = torch.from_numpy(np.concatenate([pixels for pixels, _ in parts]))
+    return Data(images, d3s, torch.tensor(natural), torch.tensor(table["label"].to_numpy(np.int64)), data_hash)
+
+
+def streams(data: Data, draws: tuple[Callable, Callable]) -> tuple[Stream, Stream]:
+    """The two training streams, whose inputs come from `draws` (D3S training images, natural images)."""
+    label, place = (torch.tensor(data.images[name].to_numpy()[data.train], dtype=torch.long) for name in ("label", "place"))
+    return Stream(draws[0], label, place), Stream(draws[1], data.natural_label)
+
+
+def image_streams(data: Data) -> tuple[Stream, Stream]:
+    """Streams of augmented images."""
+    pixels = (data.d3s[torch.from_numpy(data.train)], data.natural)
+    return streams(data, tuple(lambda rows, rng, own=own: varied(own[rows], rng) for own in pixels))
+
+
+def view_streams(data: Data, views: tuple[Tensor, Tensor]) -> tuple[Stream, Stream]:
+    """Streams of cached features: each draw takes one of the V views (V, N, D) of an image."""
+
+    def draw(own: Tensor, rows: Tensor, rng: torch.Generator) -> Tensor:
+        return own[torch.randint(len(own), rows.shape, generator=rng), rows]
+
+    return streams(data, tuple(lambda rows, rng, own=own: draw(own, rows, rng) for own in views))
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+def cross_entropy(model: SplitModel, batch: Batch) -> tuple[Tensor, Parts, dict[str, float]]:
+    """Both heads' cross entropy in nats, the parts it was read from, and a report with the accuracies in percent."""
+    split = model(batch.inputs)
+    seen = split.background_logits[: len(batch.background)]
+    label, place = F.cross_entropy(split.label_logits, batch.label), F.cross_entropy(seen, batch.background)
+    report = {
+        "label_loss": label.item(),
+        "background_loss": place.item(),
+        "label_accuracy": 100 * (split.label_logits.argmax(1) == batch.label).float().mean().item(),
+        "background_accuracy": 100 * (seen.argmax(1) == batch.background).float().mean().item(),
+    }
+    return label + place, Parts(split.fg, split.bg, batch.label, batch.background), report
+
+
+def train_backbone(model: SplitModel, steps: Iterator[Batch], n_steps: int, lr: float = 0.01) -> Iterator[dict]:
+    """Cross entropy alone, by Muon, which needs a third of AdamW's steps. Yields one flat dict per step."""
+    optimizers = Optimizers(nn.ModuleList([model]), lr, n_steps)
+    model.train()
+    for step, batch in enumerate(islice(steps, n_steps)):
+        loss, _, report = cross_entropy(model, batch)
+        loss.backward()
+        optimizers.step(step / n_steps, step)
+        yield {"step": step, **report}
+
+
+def train(
+    model: SplitModel,
+    penalty: Penalty,
+    steps: Iterator[Batch],
+    settings: Disentanglement,
+    weight: float,
+    rng: torch.Generator,
+) -> Iterator[dict]:
+    """Warm up by cross entropy, then let critics and encoder take turns: the paper's recipe for any penalty.
+
+    Args:
+        settings: `warmup` steps of SGD, then `steps` steps of the encoder, each after `critic_steps` of the critics
+            where the penalty has any. Adam without momentum (betas 0 and 0.9), its step falling to 0 along a cosine.
+        weight: of the penalty beside the cross entropies.
+        rng: draws the penalty's shuffles.
+
+    Yields:
+        One flat dict of floats per step, those of the critics included: in a notebook `pd.DataFrame(train(...))` is
+        the whole logging system.
+    """
+    warm_optimizer = torch.optim.SGD(model.parameters(), lr=settings.warmup_lr, momentum=0.9)
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, betas=(0.0, 0.9))
+    critic_optimizer = (
+        torch.optim.Adam(penalty.parameters(), lr=settings.lr, betas=(0.0, 0.9)) if penalty.learns else None
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, settings.steps))
+    model.train()
+    for step, (turn, batch) in enumerate(zip(turns(penalty, settings), steps, strict=False)):
+        if turn == "critic":
+            with torch.no_grad():
+                split = model(batch.inputs)
+            loss, report = penalty.critic_loss(Parts(split.fg, split.bg, batch.label, batch.background), rng)
+            descend(critic_optimizer, loss)
+        elif turn == "encoder":
+            loss, parts, report = cross_entropy(model, batch)
+            dependence, more = penalty.loss(parts, rng)
+            descend(optimizer, loss + weight * dependence)
+            schedule.step()
+            report |= more
+        else:
+            loss, _, report = cross_entropy(model, batch)
+            descend(warm_optimizer, loss)
+        yield {"step": step, **report}
+
+
+def turns(penalty: Penalty, settings: Disentanglement) -> Iterator[str]:
+    """Whose turn it is, step by step."""
+    yield from ["warm-up"] * settings.warmup
+    for _ in range(settings.steps):
+        yield from ["critic"] * (settings.critic_steps if penalty.learns else 0)
+        yield "encoder"
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """One step downhill. Gradients that reach the other player's parameters are cleared before they are ever used."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
+# The stages of notebook 04 --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A method: its split model, which reads images, and how training went (one row per step)."""
+
+    method: str
+    model: SplitModel
+    history: pd.DataFrame
+
+
+def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.DataFrame) -> Trained:
+    """The backbone with its two heads, trained end to end without penalty; taken from checkpoints/ if it is there."""
+    settings = profile.disentanglement
+    recipe = recipe_hash("split backbone", backbone_recipe(profile), data.hash)
+    model = new_backbone_model(profile, data.n_classes, data.n_backgrounds)
+
+    def learn() -> pd.DataFrame:
+        size = settings.backbone_batch_size
+        n_steps = settings.backbone_epochs * (len(data.natural) + int(data.train.sum())) // (2 * size)
+        rng = torch_rng_for(profile.seed, "split backbone batches")
+        return watch(train_backbone(model, batches(*image_streams(data), size, rng), max(1, n_steps)))
+
+    history = learn_or_load(folder, BACKBONE, recipe, model, profile, learn)
+    return Trained(BACKBONE, model.eval(), history)
+
+
+def backbone_recipe(profile: Profile) -> list:
+    """Everything but the data that the backbone's weights depend on."""
+    own = asdict(profile.disentanglement)
+    names = ("backbone", "pretrained", "background_share", "backbone_epochs", "backbone_batch_size")
+    return [profile.seed, profile.threads, {name: own[name] for name in names}]
+
+
+def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> SplitModel:
+    """A backbone with heads, its first weights drawn by the profile's seed."""
+    settings = profile.disentanglement
+    with seeded(profile.seed, "split backbone"):
+        backbone = Backbone(settings.backbone, pretrained=settings.pretrained)
+        backbone.to(memory_format=torch.channels_last)
+        return SplitModel(backbone, *part_sizes(backbone.width, settings.background_share), n_classes, n_backgrounds)
+
+
+def cache_views(backbone: SplitModel, data: Data, profile: Profile) -> tuple[Tensor, Tensor]:
+    """Frozen features of `views` varied copies of the D3S training images and of the natural ones, (V, N, D) each."""
+    rng = torch_rng_for(profile.seed, "views")
+    pixels = (data.d3s[torch.from_numpy(data.train)], data.natural)
+    return tuple(
+        torch.stack(
+            [frozen(backbone.encoder, own, lambda x: varied(x, rng)) for _ in range(profile.disentanglement.views)]
+        )
+        for own in pixels
+    )
+
+
+@torch.inference_mode()
+def frozen(encoder: nn.Module, images: Tensor, view: Callable[[Tensor], Tensor], batch_size: int = 200) -> Tensor:
+    """What `encoder` makes of `images` (N, S, S, 3) uint8, (N, D); fitted to the memory of a small machine."""
+    return torch.cat([encoder(view(part)) for part in images.split(batch_size)]).clone()
+
+
+def fit_split(
+    folder: Path, profile: Profile, data: Data, backbone: Trained, method: str, views=None, watch: Watch = pd.DataFrame
+) -> Trained:
+    """Train the split with the penalty `method` on top of `backbone`; taken from checkpoints/ if it is there.
+
+    Args:
+        views: what `cache_views` gave; not needed where the penalty trains the backbone itself.
+
+    Raises:
+        D3SError: there is no such penalty.
+    """
+    settings, weight = profile.disentanglement, recipe_for(method).weight
+    recipe = recipe_hash("split", method, weight, profile.seed, asdict(settings), backbone_recipe(profile), data.hash)
+    model = new_split_model(profile, backbone.model, data.n_classes, data.n_backgrounds)
+
+    def learn() -> pd.DataFrame:
+        on_views = settings.trains == "projectors"
+        both = view_streams(data, views) if on_views else image_streams(data)
+        with seeded(profile.seed, "critics", method):
+            penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
+        steps = batches(*both, settings.batch_size, torch_rng_for(profile.seed, "split batches"))
+        rng = torch_rng_for(profile.seed, "shuffles", method)
+        return watch(train(model, penalty, steps, settings, settings.weight * weight, rng))
+
+    history = learn_or_load(folder, method, recipe, model, profile, learn)
+    return Trained(method, on_images(model, backbone.model, profile), history)
+
+
+def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_backgrounds: int) -> SplitModel:
+    """What a penalty trains: projectors on frozen features, or a copy of the backbone with its heads."""
+    settings = profile.disentanglement
+    if settings.trains == "backbone":
+        return copy.deepcopy(backbone)
+    sizes = part_sizes(settings.width, settings.background_share)
+    with seeded(profile.seed, "projectors"):
+        return SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
+
+
+def on_images(model: SplitModel, backbone: SplitModel, profile: Profile) -> SplitModel:
+    """`model` as something that reads images, in evaluation mode."""
+    return model.eval() if profile.disentanglement.trains == "backbone" else model.on_top_of(backbone.encoder)
+
+
+@torch.inference_mode()
+def encode(model: SplitModel, images: Tensor | np.ndarray, image_id: np.ndarray, batch_size: int = 200) -> Features:
+    """Features and head guesses of `images` (N, S, S, 3) uint8, without augmentation."""
+    model.eval()
+    splits = [model(to_unit(part)) for part in torch.as_tensor(images).split(batch_size)]
+    fg, bg = (torch.cat([getattr(split, name) for split in splits]).numpy() for name in ("fg", "bg"))
+    heads = ("label_logits", "background_logits")
+    guesses = (torch.cat([getattr(split, name).argmax(1) for split in splits]).numpy() for name in heads)
+    return Features(np.asarray(image_id, dtype=object), fg, bg, *guesses)
+
+
+def save_features(folder: Path, trained: Trained, data: Data) -> Features:
+    """Features of every D3S image under this method, written to features/<method>.safetensors and handed back."""
+    features = encode(trained.model, data.d3s, data.images["image_id"].to_numpy())
+    write_features(features_path(folder, trained.method), features, trained.method)
+    return features
+
+
+def head_accuracy(features: dict[str, Features], images: pd.DataFrame) -> pd.DataFrame:
+    """How often the two heads are right on validation images they never saw.
+
+    Returns:
+        method, head ("label" or "background"), accuracy, low, high (percent, Wilson), n.
+    """
+    val = (images["split"] == "val").to_numpy()
+    rows = [
+        images[val].assign(method=method, head=head, label=images.loc[val, target], guess=getattr(own, guess)[val])
+        for method, own in features.items()
+        for head, target, guess in (("label", "label", "fg_guess"), ("background", "place", "bg_guess"))
+    ]
+    table = accuracy_by(pd.concat(rows), "method", "head")
+    return table.sort_values(
+        "method", key=lambda names: names.map(list(features).index), kind="stable", ignore_index=True
+    )
+
+
+def load_method(folder: Path, profile: Profile, method: str) -> SplitModel:
+    """The trained model of `method` from checkpoints/, reading images.
+
+    Raises:
+        D3SError: it was never trained in this run.
+    """
+    paths = [checkpoint_path(folder, name) for name in (BACKBONE, method)]
+    n_classes, n_backgrounds = (
+        tables.read_tensors(paths[0])[f"{head}_head.bias"].numel() for head in ("label", "background")
+    )
+    backbone = new_backbone_model(profile, n_classes, n_backgrounds)
+    backbone.load_state_dict(tables.read_tensors(paths[0]))
+    if method == BACKBONE:
+        return backbone.eval()
+    model = new_split_model(profile, backbone, n_classes, n_backgrounds)
+    model.load_state_dict(tables.read_tensors(paths[1]))
+    return on_images(model, backbone.eval(), profile)
+
+
+# Checkpoints ----------------------------------------------------------------------------------------------------------
+
+
+def checkpoint_path(folder: Path, method: str) -> Path:
+    return Path(folder) / "checkpoints" / f"split_{method}.safetensors"
+
+
+def learn_or_load(folder: Path, method: str, recipe: str, model: nn.Module, profile: Profile, learn) -> pd.DataFrame:
+    """Weights of `recipe` into `model`, from checkpoints/ if they are there, else by `learn()`, and then kept.
+
+    Returns:
+        The history of the training, one row per step.
+    """
+    path = checkpoint_path(folder, method)
+    about, history = path.with_suffix(".json"), path.with_suffix(".csv")
+    if all(file.is_file() for file in (path, about, history)) and json.loads(about.read_text())["recipe"] == recipe:
+        model.load_state_dict(tables.read_tensors(path))
+        return tables.read_table(history)
+    with seeded(profile.seed, "training", method):
+        table = learn()
+    tables.write_table(history, table)
+    tables.write_tensors(path, model.state_dict())
+    settings = {"recipe": recipe, "method": method, "seed": profile.seed, "settings": profile.disentanglement}
+    tables.write_json(about, settings | {"metrics": table.ffill().iloc[-1].to_dict()})
+    return tables.read_table(history)
+
+
+class seeded:
+    """Everything torch draws inside depends on `key` alone, and nothing outside notices.
+
+    For layers, which draw their first weights from torch's global generator and offer no other way.
+    """
+
+    def __init__(self, *key: object):
+        self.key = key
+
+    def __enter__(self) -> None:
+        self.fork = torch.random.fork_rng(devices=[])
+        self.fork.__enter__()
+        torch.manual_seed(seed_for(*self.key))
+
+    def __exit__(self, *error) -> None:
+        self.fork.__exit__(*error)

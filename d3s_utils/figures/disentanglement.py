@@ -1,0 +1,146 @@
+"""Figures of notebook 04: the two streams, how training went, and maps of what features know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from d3s_utils.features import Features
+from d3s_utils.figures import COLORS, image_grid, interval_dots, new_axis, panel
+from d3s_utils.runs import headless
+from d3s_utils.seeds import rng_for
+
+PART_COLORS = {"label": COLORS["foreground"], "background": COLORS["background"]}
+PART_NAMES = {"label": "class, from foreground features", "background": "background, from background features"}
+SMOOTH = 20  # steps a curve is averaged over
+
+
+def draw_streams(d3s: np.ndarray, images: pd.DataFrame, natural: np.ndarray, seed: int, columns: int = 8) -> Figure:
+    """Random pictures of both streams: D3S images with their two labels above, natural images below.
+
+    Args:
+        d3s: (N, S, S, 3) pictures of the rows of `images`.
+        natural: (M, S, S, 3).
+    """
+    rng = rng_for(seed, "streams figure")
+    above, below = (rng.permutation(len(own))[:columns] for own in (d3s, natural))
+    titles = [f"{row.class_name}\n{row.background}" for row in images.iloc[above].itertuples()]
+    pictures = [*d3s[above], *natural[below]]
+    titles += [""] * (len(pictures) - len(titles))
+    return image_grid(pictures, titles, len(above), row_titles=["D3S", "natural"], side=1.35)
+
+
+def plot_head_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Accuracy of both heads on the batches they learn from, a running mean of 20 steps."""
+    ax = new_axis(ax)
+    steps = history.dropna(subset=["label_accuracy"])
+    for name, color in PART_COLORS.items():
+        curve = steps[f"{name}_accuracy"].rolling(SMOOTH, min_periods=1).mean()
+        ax.plot(steps["step"], curve, color=color, label=PART_NAMES[name])
+    ax.set(xlabel="step", ylabel="accuracy on training batches (%)", ylim=(0, 102))
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_penalty_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What the penalty still sees on either side of the split, each in its own unit; a running mean of 20 steps."""
+    ax = new_axis(ax)
+    steps = history.dropna(subset=["fg_penalty"]) if "fg_penalty" in history else history.iloc[:0]
+    sides = (("fg_penalty", "background in foreground features"), ("bg_penalty", "class in background features"))
+    for (column, label), color in zip(sides, PART_COLORS.values(), strict=True):
+        if len(steps):
+            ax.plot(steps["step"], steps[column].rolling(SMOOTH, min_periods=1).mean(), color=color, label=label)
+    ax.axhline(0, color=COLORS["chance"], linewidth=1)
+    ax.set(xlabel="step", ylabel="dependence seen")
+    return ax
+
+
+def draw_training(histories: dict[str, pd.DataFrame]) -> Figure:
+    """One column per penalty: the heads' accuracy above, the dependence the penalty sees below."""
+    figure, axes = panel(len(histories), 2, width=3.6, height=2.9)
+    axes = axes.reshape(2, len(histories))
+    for column, (method, history) in enumerate(histories.items()):
+        plot_head_curves(history, axes[0, column]).set(title=method, xlabel="", ylim=(50, 102))
+        plot_penalty_curves(history, axes[1, column])
+        for row in range(2):
+            if column:
+                axes[row, column].set_ylabel("")
+            if axes[row, column].get_legend():
+                axes[row, column].get_legend().remove()
+    for row in range(2):
+        handles = axes[row, -1].get_legend_handles_labels()
+        axes[row, 0].legend(*handles, loc="lower right" if row == 0 else "upper right", fontsize=8)
+    return figure
+
+
+def plot_head_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Both heads on validation images they never saw, one row per method; bars are 95 % intervals.
+
+    Args:
+        table: method, head ("label" or "background"), accuracy, low, high.
+    """
+    ax = new_axis(ax, height=1.2 + 0.45 * table["method"].nunique())
+    for shift, (head, color) in zip((-0.13, 0.13), PART_COLORS.items(), strict=True):
+        rows = table[table["head"] == head]
+        interval_dots(rows, "method", ax=ax, color=color, label=PART_NAMES[head], shift=shift)
+    ax.set(xlabel="accuracy of the jointly trained head (%)", xlim=(min(80, table["low"].min() - 2), 100.5))
+    ax.legend(loc="lower left")
+    return ax
+
+
+def draw_maps(features: Features, images: pd.DataFrame, title: str) -> Figure:
+    """Both parts on their two main axes (PCA), each coloured once by class and once by background.
+
+    A part that does its duty shows islands in one column and confetti in the other.
+    """
+    figure, axes = panel(2, 2, width=4.4, height=3.9)
+    for row, (part, name) in enumerate((("fg", "foreground features"), ("bg", "background features"))):
+        places = principal_axes(getattr(features, part))
+        for column, (code, words) in enumerate((("label", "class_name"), ("place", "background"))):
+            ax = axes[2 * row + column]
+            names = images.drop_duplicates(code).sort_values(code)[words].tolist()[:10]
+            for number, word in enumerate(names):
+                chosen = places[(images[code] == number).to_numpy()]
+                ax.scatter(*chosen.T, s=9, color=plt.get_cmap("tab10")(number), label=word, linewidth=0, alpha=0.8)
+            ax.set(xticks=[], yticks=[], title=f"{name},\ncoloured by {'class' if code == 'label' else 'background'}")
+            ax.grid(False)
+            if row == 1:
+                ax.legend(
+                    loc="upper center",
+                    bbox_to_anchor=(0.5, -0.02),
+                    ncols=3,
+                    fontsize=8,
+                    markerscale=2,
+                    columnspacing=0.8,
+                )
+    figure.suptitle(title)
+    return figure
+
+
+def principal_axes(x: np.ndarray) -> np.ndarray:
+    """(N, D) -> (N, 2): the two directions of most variance, each pointing where most of its weight is positive."""
+    centred = x - x.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    first = directions[:2] * np.sign(directions[:2].sum(axis=1, keepdims=True))
+    return centred @ first.T
+
+
+def watch(records: Iterator[dict], every: int = 50) -> pd.DataFrame:
+    """Collect the records of a training run into a table; where somebody is looking, redraw the curves as they come."""
+    if headless():
+        return pd.DataFrame(records)
+    from IPython.display import display
+
+    rows, handle = [], display(display_id=True)
+    for record in records:
+        rows.append(record)
+        if len(rows) % every == 0:
+            ax = plot_head_curves(pd.DataFrame(rows))
+            handle.update(ax.get_figure())
+            plt.close(ax.get_figure())
+    return pd.DataFrame(rows)
