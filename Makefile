@@ -122,7 +122,29 @@ $(1): $(filter $(EXEC)/$(1)_%,$(EXECUTED))
 endef
 $(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
 
-# Who reads what: sources first, then the notebooks whose files it reads. A test compares this with the imports.
-U := d3s_utils
-GROUND := $(addprefix $(U)/,__init__.py _compat.py errors.py paths.py seeds.py settings.py profile.py stats.py tables.py \
-	runs.py claims.py widgets.py figures/__init__.py figures/d3s.mplstyle)
+# Who reads what: the sources a notebook executes, then the notebooks whose files it reads. A test compares this with the
+# imports. Whatever is dear (images, checkpoints, predictions) is cached by its own recipe, so a re-run mostly re-plots.
+in = $(addprefix d3s_utils/,$(1))
+GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py settings.py profile.py stats.py tables.py runs.py \
+	claims.py taxonomy.py dataset.py figures/__init__.py figures/d3s.mplstyle)
+WORLD   := $(call in,photos.py manifest.py guides.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
+	pocket/backgrounds.py pocket/world.py)
+JUDGE   := $(call in,pocket/__init__.py pocket/judge.py) $(wildcard d3s_utils/pocket/weights/judge/*)
+GENERATOR := $(WORLD) $(call in,generation.py classifiers.py) $(wildcard d3s_utils/pocket/weights/generator/*/*)
+FEATURES := $(call in,features.py votes.py)
+SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,classifiers.py penalties.py disentangle.py pocket/muon.py)
+
+$(EXECUTED): $(GROUND)
+$(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py figures/generation.py widgets.py)
+$(EXEC)/02_human_verification.ipynb: $(JUDGE) $(call in,annotators.py votes.py agreement.py figures/verification.py)
+$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,classifiers.py votes.py predictions.py gaps.py \
+	figures/evaluation.py widgets.py)
+$(EXEC)/04_disentanglement_training.ipynb: $(SPLIT) $(call in,figures/disentanglement.py)
+$(EXEC)/05_disentanglement_probe.ipynb: $(GENERATOR) $(SPLIT) $(call in,probes.py invariance.py figures/probe.py)
+$(EXEC)/06_spurious_correlation.ipynb: $(FEATURES) $(call in,probes.py spurious.py figures/spurious.py)
+
+$(EXEC)/02_human_verification.ipynb: $(EXEC)/01_generation.ipynb
+$(EXEC)/03_classifier_evaluation.ipynb: $(EXEC)/02_human_verification.ipynb
+$(EXEC)/04_disentanglement_training.ipynb: $(EXEC)/02_human_verification.ipynb
+$(EXEC)/05_disentanglement_probe.ipynb: $(EXEC)/04_disentanglement_training.ipynb
+$(EXEC)/06_spurious_correlation.ipynb: $(EXEC)/04_disentanglement_training.ipynb

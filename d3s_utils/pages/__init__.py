@@ -1,0 +1,66 @@
+"""Pages that open offline: executed notebooks and the report share one style sheet and load nothing from the net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+HERE = Path(__file__).parent
+NEEDS_SCRIPTS = ("application/vnd.jupyter.widget-view+json", "application/javascript")
+
+
+def render(template: str, **values: object) -> str:
+    """The page `template` (a file of this folder) with `values` filled in, escaped unless it says `safe`."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    pages = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    css = (HERE / "pages.css").read_text(encoding="utf-8")
+    return pages.get_template(template).render(css=css + values.pop("more_css", ""), **values)
+
+
+def notebook_page(notebook: NotebookNode, name: str) -> str:
+    """An executed notebook as one page: pictures inside, no scripts, hence no widgets but their static twins."""
+    from nbconvert.exporters import HTMLExporter
+
+    exporter = HTMLExporter(
+        template_name="basic", embed_images=True, exclude_input_prompt=True, exclude_output_prompt=True
+    )
+    body, _ = exporter.from_notebook_node(without_scripts(notebook))
+    return render(
+        "notebook.html", name=name, title=notebook_title(notebook, name), body=body, more_css=code_colors()
+    )
+
+
+def without_scripts(notebook: NotebookNode) -> NotebookNode:
+    """A copy without the outputs that only a script could show."""
+    from copy import deepcopy
+
+    notebook = deepcopy(notebook)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [
+                out for out in cell.outputs if not any(kind in out.get("data", {}) for kind in NEEDS_SCRIPTS)
+            ]
+    return notebook
+
+
+def notebook_title(notebook: NotebookNode, name: str) -> str:
+    """The first heading of `notebook`, or `name` where there is none."""
+    lines = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
+    return next((line.lstrip("#").strip() for line in lines if line.startswith("#")), name)
+
+
+def code_colors() -> str:
+    """Style rules for highlighted code, by day and by night."""
+    from pygments.formatters import HtmlFormatter
+
+    day, night = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark"))
+    return (
+        f"\n{day}\n@media (prefers-color-scheme: dark) {{\n{night}\n}}\n.highlight {{ background: none !important; }}\n"
+    )
