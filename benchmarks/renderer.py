@@ -1,6 +1,6 @@
 """How fast the pocket world renders: scenes a second in batches, against one scene per call.
 
-    python benchmarks/renderer.py [--scenes 2000]
+python benchmarks/renderer.py [--scenes 2000]
 """
 
 from __future__ import annotations

@@ -224,13 +224,15 @@ def load_data(folder: Path, profile: Profile) -> Data:
 
 def streams(data: Data, draws: tuple[Callable, Callable]) -> tuple[Stream, Stream]:
     """The two training streams, whose inputs come from `draws` (D3S training images, natural images)."""
-    label, place = (torch.tensor(data.images[name].to_numpy()[data.train], dtype=torch.long) for name in ("label", "place"))
+    label, place = (
+        torch.tensor(data.images[name].to_numpy()[data.train], dtype=torch.long) for name in ("label", "place")
+    )
     return Stream(draws[0], label, place), Stream(draws[1], data.natural_label)
 
 
 def image_streams(data: Data) -> tuple[Stream, Stream]:
     """Streams of augmented images."""
-    pixels = (data.d3s[torch.from_numpy(data.train)], data.natural)
+    pixels = (data.d3s[torch.tensor(data.train)], data.natural)
     return streams(data, tuple(lambda rows, rng, own=own: varied(own[rows], rng) for own in pixels))
 
 
@@ -378,7 +380,7 @@ def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> 
 def cache_views(backbone: SplitModel, data: Data, profile: Profile) -> tuple[Tensor, Tensor]:
     """Frozen features of `views` varied copies of the D3S training images and of the natural ones, (V, N, D) each."""
     rng = torch_rng_for(profile.seed, "views")
-    pixels = (data.d3s[torch.from_numpy(data.train)], data.natural)
+    pixels = (data.d3s[torch.tensor(data.train)], data.natural)
     return tuple(
         torch.stack(
             [frozen(backbone.encoder, own, lambda x: varied(x, rng)) for _ in range(profile.disentanglement.views)]

@@ -40,10 +40,10 @@ DIRECTIONS = (
 )
 ERASED = " + LEACE"  # what the name of a method gains when LEACE has been over its features
 
-# The two kinds of probe; step sizes were chosen once, on planted data.
+# The two kinds of probe. At these step sizes 300 steps find what 1 000 do on features that leak.
 READERS = {
-    "linear": lambda settings: {"hidden": None, "lr": 0.01},
-    "mlp": lambda settings: {"hidden": settings.hidden, "lr": 0.003},
+    "linear": lambda settings: {"hidden": None, "lr": 0.1},
+    "mlp": lambda settings: {"hidden": settings.hidden, "lr": 0.01},
 }
 
 
@@ -92,7 +92,7 @@ def fit_readers(
     hidden: int | None = None,
     steps: int = 300,
     batch_size: int = 256,
-    lr: float = 0.01,
+    lr: float = 0.1,
     decay: float = 0.01,
 ) -> Readers:
     """Train one reader for every set of features and every repetition, all at the same time.

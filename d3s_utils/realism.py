@@ -164,8 +164,8 @@ def follow_guides(
 ) -> pd.DataFrame:
     """Where the object is and which colour it has, in each image and in its guide.
 
-    The judge finds the object of the asked class; its colour is the mean over a square half as wide as the pasted
-    photograph, around that place in the image and around the photograph's centre in the guide.
+    The judge finds the object of the asked class, in image and guide alike; its colour is the mean over a square a
+    third as wide as the pasted photograph around that place.
 
     Returns:
         `judge_labels` and, per image, `strength`; `x`, `y` (found) and `guide_x`, `guide_y` (centre of the pasted
@@ -176,12 +176,13 @@ def follow_guides(
     patch = patch_side(side, float(rows["scale"].iloc[0]))
     pasted = (rows[["left", "top"]].to_numpy(float) + patch / 2) / side
     if judge is None:
-        pasted, found, images, guides = pasted[:0], pasted[:0], images[:0], guides[:0]
+        pasted, found, started, images, guides = pasted[:0], pasted[:0], pasted[:0], images[:0], guides[:0]
     else:
-        found = np.asarray(judge.locate(images, [list(judge.classes).index(name) for name in rows["class_name"]]))
+        labels = [list(judge.classes).index(name) for name in rows["class_name"]]
+        found, started = (np.asarray(judge.locate(pictures, labels)) for pictures in (images, guides))
     table[["x", "y"]], table[["guide_x", "guide_y"]] = found, pasted
-    table[["red", "green", "blue"]] = region_colors(images, found, patch // 2)
-    table[["guide_red", "guide_green", "guide_blue"]] = region_colors(guides, pasted, patch // 2)
+    table[["red", "green", "blue"]] = region_colors(images, found, max(1, patch // 3))
+    table[["guide_red", "guide_green", "guide_blue"]] = region_colors(guides, started, max(1, patch // 3))
     return table
 
 
@@ -325,15 +326,21 @@ def realism_table(
         much nearer the set is to photographs), `n`, `n_reference`, `features`.
     """
     n = min(map(len, sets.values()))
+    cut = {name: values[_some(len(values), n, seed)] for name, values in sets.items()}
     group = rng_for(seed, "jackknife").permutation(n) % min(GROUPS, n)
     rows = []
     for metric, distance in DISTANCES.items():
-        left_out = {name: _leave_out(distance, values[:n], reference, group) for name, values in sets.items()}
+        left_out = {name: _leave_out(distance, values, reference, group) for name, values in cut.items()}
         for name, values in left_out.items():
             gap = (np.nan,) * 3 if baseline is None else _jackknife(left_out[baseline] - values)
             rows.append((name, metric, *_jackknife(values), *gap, n, len(reference), space))
     names = ["set", "metric", "distance", "low", "high", "gap", "gap_low", "gap_high", "n", "n_reference", "features"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _some(size: int, n: int, seed: int) -> np.ndarray:
+    """`n` of `size` positions, in order; the same for every set of this size, so that pairs stay pairs."""
+    return np.sort(rng_for(seed, "equal sets", size).permutation(size)[:n])
 
 
 def _leave_out(distance: Callable, features: np.ndarray, reference: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ class Run:
         return table
 
     def save_figure(self, name: str, drawn: Axes | Figure) -> Figure:
-        """Write figures/<notebook>_<name>.png and .svg (no timestamps); the figure comes back closed, to be displayed once."""
+        """Write figures/<notebook>_<name>.png and .svg (no timestamps); it comes back closed, to be shown once."""
         figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
         tables.write_figure(self.path("figures", f"{self.notebook}_{name}"), figure)
         return figure

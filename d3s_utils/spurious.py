@@ -88,8 +88,8 @@ def _guesses(features, kind: str, images, train, rows, keys) -> np.ndarray:
     """(M, R, n) guesses of heads on one kind of features; sets are trained together where their widths agree."""
     labels = torch.tensor(images["label"].to_numpy()[train], dtype=torch.long)
     x = torch.from_numpy(np.stack([standardised(getattr(own, kind), train) for own in features.values()]))
-    readers = fit_readers(x[:, train], labels, torch.from_numpy(rows), int(labels.max()) + 1, keys)
-    return readers.guesses(x[:, ~train]).numpy()
+    readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), int(labels.max()) + 1, keys)
+    return readers.guesses(x[:, np.flatnonzero(~train)]).numpy()
 
 
 def _tidy(guesses, features, kind: str, images, case, tied) -> pd.DataFrame:

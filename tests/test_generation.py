@@ -24,7 +24,8 @@ from d3s_utils.seeds import rng_for
 
 SMALL = (
     "generator.size=32 generator.dtype=float32 generator.steps=4 generator.batch_size=6 dataset.shard_size=8 "
-    "dataset.train_per_cell=0 dataset.val_per_cell=1 classes=2 natural.train_per_class=10 natural.val_per_class=10 device=cpu threads=1"
+    "dataset.train_per_cell=0 dataset.val_per_cell=1 classes=2 natural.train_per_class=10 "
+    "natural.val_per_class=10 device=cpu threads=1"
 )
 PROMPTS = ["a mug", "a mug", "a car", "a mug", "a car", "snow", "a mug"]
 

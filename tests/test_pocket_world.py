@@ -38,7 +38,9 @@ def test_only_the_object_its_shadow_and_its_reflection_differ_from_the_clean_bac
     far = rendered.mask == 0
     dry = (rendered.factors["background"] != "in water").to_numpy()
     difference = np.abs(rendered.rgb.astype(int) - rendered.clean.astype(int)).max(-1)
-    assert (rendered.rgb.astype(int) <= rendered.clean.astype(int) + 1)[far & dry[:, None, None]].all()  # shadows darken
+    assert (rendered.rgb.astype(int) <= rendered.clean.astype(int) + 1)[
+        far & dry[:, None, None]
+    ].all()  # shadows darken
     assert difference[rendered.mask > 200].mean() > 25  # the object is seen
 
 

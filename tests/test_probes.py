@@ -90,7 +90,7 @@ def test_only_a_nonlinear_probe_reads_a_parity():
     labels, rows = torch.from_numpy(bits.sum(1) % 2), torch.arange(1000)[None]
 
     def accuracy(hidden):
-        readers = fit_readers(x[None], labels, rows, 2, [(0,)], hidden=hidden, steps=200)
+        readers = fit_readers(x[None], labels, rows, 2, [(0,)], hidden=hidden, steps=200, lr=0.03)
         return 100 * float((readers.guesses(x[None, 1000:])[0, 0] == labels[1000:]).float().mean())
 
     assert accuracy(None) < 80 and accuracy(32) > 97

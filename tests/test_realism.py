@@ -92,6 +92,14 @@ def test_an_object_follows_its_guide_or_not(manifest, follow):
     assert rates["correlation"] > 0.99 if follow else abs(rates["correlation"]) < 0.4
 
 
+def test_the_guide_itself_is_followed_in_everything(manifest):
+    guides = drawn(manifest) // 2 + rng_for("pixels").integers(0, 60, (40, 20, 20, 3)).astype(np.uint8)
+    judge = SimpleNamespace(classes=CLASSES, backgrounds=PLACES, locate=PlantedJudge().locate)
+    judge.judge = lambda images: PlantedJudge().judge(images % 2)
+    rates = realism.follow_rates(realism.follow_guides(judge, guides, guides, manifest, 0.0), 0)
+    assert (rates["correlation"] > 0.99).all()
+
+
 def test_colour_counts_within_classes_only(manifest):
     """Every teapot green and every car red follows from the class, not from the guide."""
     images = np.zeros((40, 20, 20, 3), np.uint8)
@@ -154,6 +162,15 @@ def test_the_same_photographs_are_near_and_others_far():
         assert images["gap_low"] > 0 and guides["gap"] == 0, metric
     again = realism.realism_table(sets, reference, "planted", seed=0, baseline="guides")
     pd.testing.assert_frame_equal(again, table.reset_index()[again.columns])
+
+
+def test_sets_of_different_sizes_are_cut_at_random():
+    """Photographs come class by class: the first of them would all be of a few classes."""
+    rng = rng_for("classes")
+    photographs = np.repeat(np.arange(10.0), 40)[:, None] + rng.normal(size=(400, 3))
+    table = realism.realism_table({"same": photographs, "few": photographs[::4]}, photographs, "planted", seed=0)
+    fid = table[table["metric"] == "FID"].set_index("set")["distance"]
+    assert (table["n"] == 100).all() and fid["same"] < 1
 
 
 def test_copies_are_not_diverse(manifest):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, new_axis
 from d3s_utils.generation import Samples
@@ -98,7 +99,8 @@ def plot_rates_by_strength(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for question, table in rates.groupby("question", sort=False):
         color = QUESTION_COLORS[question]
         ax.fill_between(table["strength"], table["low"], table["high"], color=color, alpha=0.15)
-        ax.plot(table["strength"], table["rate"], "o-", color=color, label=question)
+        style = "o-" if question == "both" else "o--"  # dashes let the line below show where two agree
+        ax.plot(table["strength"], table["rate"], style, color=color, label=question, zorder=2 + (question != "both"))
     ax.set(
         xlabel="strength (0: the guide itself)",
         ylabel="label right (%)",
@@ -206,7 +208,8 @@ def _legend(ax: Axes, place: str) -> Axes:
 
 def _legend_below(ax: Axes) -> Axes:
     """A legend under the axis, where no dot can be."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.18), ncols=3, columnspacing=1.2, handletextpad=0.4)
+    below = offset_copy(ax.transAxes, ax.get_figure(root=True), y=-42, units="points")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, 0), bbox_transform=below, ncols=3, handletextpad=0.4)
     return ax
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES, prompt
 
 MERGES = 512  # byte pairs joined: enough for nearly every word of the captions to be one token
-EMPTY, BARE, SHORT = 0.10, 0.05, 0.30  # shares of empty captions, of scenes without object, of captions without definition
+EMPTY, BARE, SHORT = 0.10, 0.05, 0.30  # shares: no caption; no object; no definition
 
 
 def bare_caption(background: str) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
-    """The nearest semi-orthogonal matrix to `matrix` (m, n), roughly, by a quintic Newton-Schulz iteration in bfloat16."""
+    """About the nearest semi-orthogonal matrix to `matrix` (m, n): a quintic Newton-Schulz iteration in bfloat16."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.bfloat16()
     wide = x.shape[0] <= x.shape[1]
@@ -27,7 +27,9 @@ class Muon(torch.optim.Optimizer):
     The step is scaled to the size Adam's would have (Liu et al., 2025), so one learning rate serves both.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ):
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -52,5 +52,5 @@ def paint(canvas: Tensor, colour: Tensor, alpha: Tensor) -> Tensor:
 
 
 def value_noise(lattice: Tensor, height: int, width: int) -> Tensor:
-    """Smooth noise (B, height, width) in [0, 1] from a lattice (B, h, w) of uniform numbers, by bicubic interpolation."""
+    """Smooth noise (B, height, width) in [0, 1]: a lattice (B, h, w) of uniform numbers, bicubically interpolated."""
     return F.interpolate(lattice[:, None], size=(height, width), mode="bicubic", align_corners=True)[:, 0].clamp(0, 1)

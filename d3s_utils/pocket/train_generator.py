@@ -5,6 +5,7 @@ the diffusers folder. Curves are kept as CSV and shipped with the weights.
 
     python -m d3s_utils.pocket.train_generator                 every stage that is not finished
     python -m d3s_utils.pocket.train_generator unet export     these two
+    python -m d3s_utils.pocket.train_generator adopt scenes latents unet export     train the shipped weights further
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,7 +27,7 @@ from d3s_utils import paths, tables
 from d3s_utils.pocket import captions, world
 from d3s_utils.pocket.judge import JudgeNet, load_judge
 from d3s_utils.pocket.muon import Optimizers
-from d3s_utils.seeds import rng_for, torch_rng_for
+from d3s_utils.seeds import torch_rng_for
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
 
 
@@ -56,8 +57,9 @@ class Recipe:
     text_width: int = 128
     text_layers: int = 2
     ema: float = 0.998
-    lift_start: float = 2.0  # added to Stable Diffusion's log-SNR at t = 0 ...
-    lift_end: float = 1.0  # ... and at t = 1000, so that a guide is still seen at high strength
+    lift: float = 2.0  # added to Stable Diffusion's log-SNR, so that a guide is still seen at high strength ...
+    lift_until: float = 0.85  # ... up to this fraction of the way to t = 1000 ...
+    lift_end: float = 0.5  # ... from where it falls to this, so that text alone starts from nearly pure noise
     save_every: int = 200
 
 
@@ -169,6 +171,8 @@ def save_judge(net: JudgeNet, folder: Path, recipe: Recipe) -> None:
     print("judge on held-out renders", right)
     recipe_note = {"seed": recipe.seed, "steps": recipe.judge_steps, "batch": recipe.judge_batch}
     tables.write_json(folder / "judge.json", about | {"held_out_accuracy": right, "n": len(held["rgb"]), **recipe_note})
+
+
 # --------------------------------------------------------------------------------------------------------------- vae
 
 
@@ -226,7 +230,7 @@ def progress_of(step: int, steps: int, seconds: float, minutes: float) -> float:
 
 
 def train_vae(recipe: Recipe) -> None:
-    """The autoencoder, on renders and on guides, in rounds: each restarts the learning rate from the last one's mean."""
+    """The autoencoder, on renders and guides, in rounds: each restarts the learning rate from the last mean."""
     if (workplace() / "vae" / "diffusion_pytorch_model.safetensors").exists():
         return
     for number in range(recipe.vae_rounds):
@@ -321,12 +325,13 @@ def make_latents(recipe: Recipe) -> None:
 def lifted_betas(recipe: Recipe, steps: int = 1000) -> Tensor:
     """Stable Diffusion's schedule with its log-SNR lifted, so that 64-pixel guides survive as 512-pixel ones do.
 
-    A small picture loses its layout at noise levels a large one survives (Hoogeboom et al., 2023); the lift falls
-    linearly from `lift_start` at t = 0 to `lift_end` at the end.
+    A small picture loses its layout at noise levels a large one survives (Hoogeboom et al., 2023).
     """
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, steps, dtype=torch.float64).square()
     kept = (1 - betas).cumprod(0)
-    lift = torch.linspace(recipe.lift_start, recipe.lift_end, steps, dtype=torch.float64)
+    way = torch.linspace(0, 1, steps, dtype=torch.float64)
+    fall = ((way - recipe.lift_until) / (1 - recipe.lift_until)).clamp(min=0)
+    lift = recipe.lift + (recipe.lift_end - recipe.lift) * fall
     kept = torch.sigmoid(torch.log(kept / (1 - kept)) + lift)
     before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
     return 1 - kept / before
@@ -420,9 +425,7 @@ def open_lessons(tokenizer) -> Lessons:
     said = captions.all_captions()
     tokens = tokenizer(said, padding="max_length", return_tensors="pt", max_length=tokenizer.model_max_length)
     position = {text: row for row, text in enumerate(said)}
-    return Lessons(
-        latents["rgb"], latents["clean"], data["label"], data["background"], tokens["input_ids"], position
-    )
+    return Lessons(latents["rgb"], latents["clean"], data["label"], data["background"], tokens["input_ids"], position)
 
 
 def unet_loss(models: nn.ModuleDict, lessons: Lessons, kept: Tensor, recipe: Recipe, step: int) -> Tensor:
@@ -534,7 +537,23 @@ def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") ->
         tables.write_text(folder / "training" / curve.name, curve.read_text())
 
 
+def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
+    """Put the shipped autoencoder, UNet and text encoder where the stages look, to train the UNet further."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    AutoencoderKL.from_pretrained(folder / "vae").float().save_pretrained(workplace() / "vae")
+    parts = {
+        "unet": UNet2DConditionModel.from_pretrained(folder / "unet").float(),
+        "text": CLIPTextModel.from_pretrained(folder / "text_encoder").float(),
+    }
+    models = nn.ModuleDict(parts)
+    mean, optimizers = Average(models, recipe.ema), Optimizers(models, recipe.unet_lr, recipe.unet_steps)
+    save_state(workplace() / "unet_state.safetensors", models, mean, optimizers, step=0, seconds=0.0)
+
+
 STAGES = {
+    "adopt": adopt,
     "scenes": make_scenes,
     "judge": train_judge,
     "vae": train_vae,
@@ -546,16 +565,14 @@ STAGES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stages", nargs="*", choices=[*STAGES, []], help="by default all of them")
+    parser.add_argument("stages", nargs="*", choices=[*STAGES, []], help="by default all but adopt")
     parser.add_argument("--threads", type=int, default=Recipe.threads)
     parser.add_argument("--vae-minutes", type=float, default=Recipe.vae_minutes)
     parser.add_argument("--unet-minutes", type=float, default=Recipe.unet_minutes)
     arguments = parser.parse_args()
-    recipe = Recipe(
-        threads=arguments.threads, vae_minutes=arguments.vae_minutes, unet_minutes=arguments.unet_minutes
-    )
+    recipe = Recipe(threads=arguments.threads, vae_minutes=arguments.vae_minutes, unet_minutes=arguments.unet_minutes)
     torch.set_num_threads(recipe.threads)
-    for stage in arguments.stages or STAGES:
+    for stage in arguments.stages or [name for name in STAGES if name != "adopt"]:
         print("stage", stage, flush=True)
         STAGES[stage](recipe)
 
