@@ -42,7 +42,7 @@ ERASED = " + LEACE"  # what the name of a method gains when LEACE has been over 
 
 # The two kinds of probe. At these step sizes 300 steps find what 1 000 do on features that leak.
 READERS = {
-    "linear": lambda settings: {"hidden": None, "lr": 0.1},
+    "linear": lambda settings: {"hidden": None, "lr": 0.03},
     "mlp": lambda settings: {"hidden": settings.hidden, "lr": 0.01},
 }
 
@@ -98,7 +98,7 @@ def fit_readers(
     """Train one reader for every set of features and every repetition, all at the same time.
 
     Args:
-        x: (M, N, D) standardised features.
+        x: (M, N, D) features, standardised or whitened.
         labels: (N,) what is to be read.
         rows: (R, n) the rows each repetition may train on.
         keys: R keys; each draws the first weights and the order of the mini-batches of one repetition.
@@ -138,6 +138,17 @@ def standardised(x: np.ndarray, fit: np.ndarray) -> np.ndarray:
     return ((x - mean) / np.where(deviation > 1e-6 * (1 + np.abs(mean)), deviation, np.inf)).astype(np.float32)
 
 
+def whitened(x: np.ndarray, fit: np.ndarray, floor: float = 1e-4) -> np.ndarray:
+    """`x` (N, D) turned onto its principal axes, each with deviation 1 on the rows `fit` marks.
+
+    A probe then finds a label in a faint direction as fast as in a loud one. Directions below `floor` times the largest
+    variance stay faint, for they are rounding more than signal.
+    """
+    centred = x.astype(np.float64) - x[fit].mean(axis=0, dtype=np.float64)
+    variance, axes = np.linalg.eigh(np.cov(centred[fit].T).reshape(x.shape[1], -1))
+    return (centred @ (axes / np.sqrt(np.maximum(variance, floor * variance.max() + 1e-12)))).astype(np.float32)
+
+
 def with_erased(features: dict[str, Features], images: pd.DataFrame) -> dict[str, Features]:
     """Every method, and after it the same features under LEACE fitted on the training split."""
     train = (images["split"] == "train").to_numpy()
@@ -165,13 +176,13 @@ def probe(features: dict[str, Features], images: pd.DataFrame, settings: Probes,
 
 
 def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int) -> Callable:
-    """How readers of one direction and kind are trained on `rows` (R, n): standardised on `scale` (N,)."""
+    """How readers of one direction and kind are trained on `rows` (R, n): whitened on `scale` (N,)."""
 
     def fit(
         features: dict[str, Features], images: pd.DataFrame, direction: Direction, kind: str
     ) -> tuple[Readers, Tensor]:
         x = torch.from_numpy(
-            np.stack([standardised(getattr(own, direction.features), scale) for own in features.values()])
+            np.stack([whitened(getattr(own, direction.features), scale) for own in features.values()])
         )
         labels = torch.tensor(images[direction.target].to_numpy(), dtype=torch.long)
         keys = [(seed, "probe", kind, direction.id, repetition) for repetition in range(len(rows))]

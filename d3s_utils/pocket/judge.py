@@ -77,7 +77,7 @@ class Judge:
             maps = self.net.maps(_to_tensor(images[start : start + batch]))
             features = maps.mean((2, 3))
             foreground = self.net.foreground(features).softmax(1)
-            wanted = foreground.argmax(1) if labels is None else torch.as_tensor(labels[start : start + batch])
+            wanted = foreground.argmax(1) if labels is None else torch.tensor(labels[start : start + batch])
             centre = _centre(maps, self.net.foreground.weight[wanted.long()])
             background = self.net.background(features).softmax(1)
             parts.append([part.numpy() for part in (foreground, background, features, centre)])
