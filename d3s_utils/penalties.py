@@ -77,6 +77,8 @@ class Wasserstein(Measure):
 
     The critic sees [features, label vector]; label vectors are fixed Gaussian rows, `label_share` of the feature size.
     It is kept 1-Lipschitz by a gradient penalty on points between joint and shuffled pairs (Gulrajani et al., 2017).
+    Both pairs carry the same features, so the encoder feels the critic only where the critic bends: where it is linear
+    the gradients of the two cancel.
 
     Args:
         interpolation: "sample" draws one mixing share per pair, as the gradient penalty is defined; "element" draws
