@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,10 @@ def without_scripts(notebook: NotebookNode) -> NotebookNode:
 
 
 def notebook_title(notebook: NotebookNode, name: str) -> str:
-    """The first heading of `notebook`, or `name` where there is none."""
+    """The first heading of `notebook`, as plain text, or `name` where there is none."""
     lines = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    return next((line.lstrip("#").strip() for line in lines if line.startswith("#")), name)
+    heading = next((line for line in lines if line.startswith("#")), name)
+    return re.sub(r"[*`]", "", heading.lstrip("#").strip())
 
 
 def code_colors() -> str:

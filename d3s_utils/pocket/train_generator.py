@@ -11,6 +11,7 @@ the diffusers folder. Curves are kept as CSV and shipped with the weights.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -530,6 +531,9 @@ def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") ->
         requires_safety_checker=False,
     )
     pipeline.save_pretrained(folder, safe_serialization=True)
+    for config in folder.rglob("config.json"):  # no path of the machine that trained it
+        kept = {name: value for name, value in json.loads(config.read_text()).items() if name != "_name_or_path"}
+        tables.write_json(config, kept)
     step, seconds, _ = tensors["progress"].tolist()
     notes = asdict(recipe) | {"unet_steps_done": int(step), "unet_seconds": round(seconds), "scaling_factor": scale}
     tables.write_json(folder / "training" / "recipe.json", notes)
