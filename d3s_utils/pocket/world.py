@@ -6,6 +6,8 @@ another background is the same object in the same pose: a counterfactual.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,35 +64,43 @@ def draw_numbers(scene_ids: list[str]) -> Draws:
     return Draws(*parts[:3], parts[3].reshape(-1, backgrounds.N_LATTICES, side, side))
 
 
-@torch.inference_mode()
 def render(scenes: pd.DataFrame, size: int = SIZE) -> Rendered:
     """Render `scenes` (columns scene_id, class_name, background; further columns pass through to the factors).
 
     Scenes of one class and one background are painted together and put back in order. Neither order nor company
     changes a scene.
     """
-    rgb = np.empty((len(scenes), size, size, 3), np.uint8)
-    clean, mask = np.empty_like(rgb), np.empty(rgb.shape[:3], np.uint8)
-    factors = []
-    for start in range(0, len(scenes), CHUNK):
-        rows = scenes.iloc[start : start + CHUNK]
-        here = slice(start, start + len(rows))
+
+    def paint_chunk(rows: pd.DataFrame) -> tuple:
         picture, background, visible, found = compose(rows, size)
-        rgb[here], clean[here] = to_bytes(picture), to_bytes(background)
-        mask[here] = visible.mul(255).round().to(torch.uint8).numpy()
-        factors.append(found)
-    return Rendered(rgb, mask, clean, pd.concat(factors, ignore_index=True) if factors else scenes.copy())
+        return to_bytes(picture), visible.mul(255).round().to(torch.uint8).numpy(), to_bytes(background), found
+
+    chunks = in_chunks(paint_chunk, scenes)
+    if not chunks:
+        none = np.empty((0, size, size, 3), np.uint8)
+        return Rendered(none, none[..., 0], none, scenes.copy())
+    rgb, mask, clean, factors = zip(*chunks, strict=True)
+    return Rendered(*map(np.concatenate, (rgb, mask, clean)), pd.concat(factors, ignore_index=True))
 
 
-@torch.inference_mode()
 def render_clean(scenes: pd.DataFrame, size: int = SIZE) -> np.ndarray:
     """`render(scenes).clean` alone, uint8 (N, S, S, 3), without painting the objects; needs scene_id and background."""
-    clean = np.empty((len(scenes), size, size, 3), np.uint8)
-    for start in range(0, len(scenes), CHUNK):
-        rows = scenes.iloc[start : start + CHUNK]
-        scenery = paint_scenery(rows["background"].to_numpy(), draw_numbers(list(rows["scene_id"])), size)
-        clean[start : start + len(rows)] = to_bytes(scenery.rgb)
-    return clean
+
+    def paint_chunk(rows: pd.DataFrame) -> np.ndarray:
+        return to_bytes(paint_scenery(rows["background"].to_numpy(), draw_numbers(list(rows["scene_id"])), size).rgb)
+
+    return np.concatenate([np.empty((0, size, size, 3), np.uint8), *in_chunks(paint_chunk, scenes)])
+
+
+def in_chunks(paint_chunk: Callable[[pd.DataFrame], object], scenes: pd.DataFrame) -> list:
+    """`paint_chunk` of `CHUNK` scenes at a time, as many chunks at once as torch has threads, each on one of them.
+
+    Pictures are so small that threads within one operation would mostly wait for each other.
+    """
+    rows = [scenes.iloc[start : start + CHUNK] for start in range(0, len(scenes), CHUNK)]
+    calm = torch.inference_mode()(paint_chunk)
+    with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(calm, rows))
 
 
 def compose(rows: pd.DataFrame, size: int) -> tuple[Tensor, Tensor, Tensor, pd.DataFrame]:
