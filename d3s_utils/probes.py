@@ -181,9 +181,7 @@ def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int) -> Cal
     def fit(
         features: dict[str, Features], images: pd.DataFrame, direction: Direction, kind: str
     ) -> tuple[Readers, Tensor]:
-        x = torch.from_numpy(
-            np.stack([whitened(getattr(own, direction.features), scale) for own in features.values()])
-        )
+        x = torch.from_numpy(np.stack([whitened(getattr(own, direction.features), scale) for own in features.values()]))
         labels = torch.tensor(images[direction.target].to_numpy(), dtype=torch.long)
         keys = [(seed, "probe", kind, direction.id, repetition) for repetition in range(len(rows))]
         options = READERS[kind](settings)

@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -183,10 +182,7 @@ def quiet_kernel() -> Iterator[object]:
 
 @contextlib.contextmanager
 def watched_memory() -> Iterator[list[float]]:
-    """A list that grows by one sample at a time: the resident memory, in MB, of all children of this process together.
-
-    The system's own record of the largest child, exact but for single processes, is added at the end.
-    """
+    """A list that grows by one sample at a time: the resident memory, in MB, of all children of this process together."""
     import psutil
 
     samples, finished = [0.0], threading.Event()
@@ -202,8 +198,6 @@ def watched_memory() -> Iterator[list[float]]:
     finally:
         finished.set()
         watcher.join()
-        unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
-        samples.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6)
 
 
 def _resident(process) -> int:

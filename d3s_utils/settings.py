@@ -104,9 +104,10 @@ class Disentanglement:
     backbone: str = "resnet"  # a row of classifiers.ZOO, for small pictures, or a timm name
     pretrained: bool = False  # whether the backbone starts from timm's weights
     background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
-    penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic")  # rows of penalties.PENALTIES
+    # rows of penalties.PENALTIES
+    penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic", "hsic_whitened")
     trains: Literal["projectors", "backbone"] = "projectors"  # what a penalty trains; "backbone" is the paper's way
-    width: Annotated[int, at_least(2)] = 128  # features of the projectors, both parts together
+    width: Annotated[int, at_least(2)] = 32  # features of the projectors, both parts together
     views: Count = 4  # augmented copies of each image whose frozen features are kept
     backbone_epochs: Count = 5
     backbone_batch_size: Count = 32  # D3S images per step, and as many natural ones

@@ -15,6 +15,7 @@ from d3s_utils.penalties import (
     centred,
     halving_critic,
     recipe_for,
+    whitened,
 )
 
 N, CLASSES, WIDTH = 200, 4, 12
@@ -69,6 +70,28 @@ def test_kernel_measure_sees_dependence_that_no_linear_reader_can():
     direction = torch.nn.functional.normalize(torch.randn(N, 3, generator=rng), dim=1)
     shells = direction * (1 + 2 * labels[:, None])  # same mean, another radius
     assert Hsic(3, 2)(shells, labels, rng) > 5 * Hsic(3, 2)(shells, labels[torch.randperm(N, generator=rng)], rng)
+
+
+def test_a_whisper_escapes_the_plain_kernel_and_not_the_whitened_one():
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(N) % CLASSES
+    loud = 100 * torch.randn(N, 4, generator=rng)
+    whisper = torch.eye(CLASSES)[labels] + 0.1 * torch.randn(N, CLASSES, generator=rng)
+    features, shuffled = torch.cat([loud, whisper], dim=1), labels[torch.randperm(N, generator=rng)]
+
+    def above_chance(whiten):
+        measure = Hsic(8, CLASSES, whiten=whiten)
+        return float(measure(features, labels, rng) / measure(features, shuffled, rng))
+
+    assert above_chance(whiten=False) < 1.5 and above_chance(whiten=True) < 2.5  # the ridge still muffles it
+    features[:, :4] /= 20
+    assert above_chance(whiten=False) < 2 and above_chance(whiten=True) > 3
+
+
+def test_whitened_features_have_mean_zero_and_unit_covariance():
+    x = torch.randn(500, 6, generator=torch.Generator().manual_seed(0)) @ torch.diag(torch.arange(1.0, 7)) + 3
+    z = whitened(x, ridge=1e-6)
+    assert z.mean(0).abs().max() < 1e-4 and (z.T @ z / 500 - torch.eye(6)).abs().max() < 1e-3
 
 
 def test_centred_kernel_has_no_row_or_column_mean():

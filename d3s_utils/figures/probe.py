@@ -114,7 +114,7 @@ def draw_family(images: np.ndarray, guides: np.ndarray, families: pd.DataFrame, 
     rows = rows[rows["family"] == family]
     backgrounds = list(rows["background"].unique())
     pictures, names = [], []
-    for _, row in rows.groupby("foreground", sort=False):
+    for _, row in rows.groupby("label", sort=False):
         pictures += [guides[row.index[0]], *images[row.index]]
         names.append(row["class_name"].iloc[0])
     return image_grid(pictures, ["guide", *backgrounds], len(backgrounds) + 1, row_titles=names, side=1.1)

@@ -32,9 +32,7 @@ def notebook_page(notebook: NotebookNode, name: str) -> str:
         template_name="basic", embed_images=True, exclude_input_prompt=True, exclude_output_prompt=True
     )
     body, _ = exporter.from_notebook_node(without_scripts(notebook))
-    return render(
-        "notebook.html", name=name, title=notebook_title(notebook, name), body=body, more_css=code_colors()
-    )
+    return render("notebook.html", name=name, title=notebook_title(notebook, name), body=body, more_css=code_colors())
 
 
 def without_scripts(notebook: NotebookNode) -> NotebookNode:

@@ -225,8 +225,15 @@ def granny_smith(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) 
     return clay.sprite()
 
 
-CAPS = [(0.86, 0.10, 0.08), (0.84, 0.16, 0.08), (0.55, 0.31, 0.16), (0.76, 0.52, 0.28), (0.9, 0.45, 0.1),
-        (0.42, 0.24, 0.18), (0.88, 0.78, 0.58)]
+CAPS = [
+    (0.86, 0.10, 0.08),
+    (0.84, 0.16, 0.08),
+    (0.55, 0.31, 0.16),
+    (0.76, 0.52, 0.28),
+    (0.9, 0.45, 0.1),
+    (0.42, 0.24, 0.18),
+    (0.88, 0.78, 0.58),
+]
 
 
 def mushroom(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> Sprite:
@@ -248,8 +255,16 @@ def mushroom(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> S
     dome = clip(ellipse(x, y - 0.12, wide * 1.02, top), edge - 0.08)
     clay.add(dome._replace(ny=dome.ny * 0.9), cap, gloss=0.55)
     spots = torch.full_like(x, 9.0)
-    for i, (at_x, at_y, size) in enumerate([(-0.55, -0.2, 0.13), (-0.2, -0.5, 0.15), (0.02, -0.12, 0.13),
-                                            (0.33, -0.42, 0.14), (0.62, -0.12, 0.12), (-0.84, 0.0, 0.08)]):
+    for i, (at_x, at_y, size) in enumerate(
+        [
+            (-0.55, -0.2, 0.13),
+            (-0.2, -0.5, 0.15),
+            (0.02, -0.12, 0.13),
+            (0.33, -0.42, 0.14),
+            (0.62, -0.12, 0.12),
+            (-0.84, 0.0, 0.08),
+        ]
+    ):
         shift = ranged(u[:, 5 + i], -0.07, 0.07)
         spots = torch.minimum(spots, squared((x - at_x - shift) / size) + squared((y - at_y + shift) / (0.8 * size)))
     speckled = coverage(dome.distance + 0.05, 0.03) * chance(u[:, 4], 0.0, 0.65)
@@ -257,8 +272,18 @@ def mushroom(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> S
     return clay.sprite()
 
 
-SCALES = [(1.0, 0.48, 0.06), (0.98, 0.36, 0.06), (1.0, 0.66, 0.12), (0.94, 0.25, 0.1), (1.0, 0.55, 0.1),
-          (0.95, 0.38, 0.04), (1.0, 0.44, 0.12), (1.0, 0.6, 0.2), (0.97, 0.93, 0.88), (0.28, 0.25, 0.28)]
+SCALES = [
+    (1.0, 0.48, 0.06),
+    (0.98, 0.36, 0.06),
+    (1.0, 0.66, 0.12),
+    (0.94, 0.25, 0.1),
+    (1.0, 0.55, 0.1),
+    (0.95, 0.38, 0.04),
+    (1.0, 0.44, 0.12),
+    (1.0, 0.6, 0.2),
+    (0.97, 0.93, 0.88),
+    (0.28, 0.25, 0.28),
+]
 
 
 def goldfish(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> Sprite:
@@ -312,10 +337,12 @@ def coffee_mug(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) ->
     around, down, pitch = meridian(x, wide), y - round_, ranged(u[:, 6], 0.8, 1.4)
     inside = coverage(wall.distance + 0.06, 0.03)
     kind = u[:, 5]
-    pattern = (bands(around * 5 * pitch, 0.45) * chance(kind, 0.3, 0.5)
-               + bands(down * 2.2 * pitch, 0.42) * chance(kind, 0.5, 0.65)
-               + dots(around * 2.2 * pitch, down * 1.15 * pitch, 0.3) * chance(kind, 0.65, 0.85)
-               + smoothstep(0.32, 0.36, down) * chance(kind, 0.85, 1))
+    pattern = (
+        bands(around * 5 * pitch, 0.45) * chance(kind, 0.3, 0.5)
+        + bands(down * 2.2 * pitch, 0.42) * chance(kind, 0.5, 0.65)
+        + dots(around * 2.2 * pitch, down * 1.15 * pitch, 0.3) * chance(kind, 0.65, 0.85)
+        + smoothstep(0.32, 0.36, down) * chance(kind, 0.85, 1)
+    )
     clay.stain(trim, pattern * inside)
     clay.add(ellipse(x, y - top, wide, 0.17)._replace(nx=0.0, ny=-0.2), outer * 0.7 + 0.3, rim=0.03)
     mouth = ellipse(x, y - top - 0.01, wide - 0.09, 0.12)
@@ -368,8 +395,11 @@ def sports_car(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) ->
     clay = Clay(u, x, y, pixel, light, swing=0.14)
     x, y = clay.x, clay.y + 0.12
     hue = u[:, 2] * u[:, 2]  # more reds and yellows than blues, as on the road
-    body = torch.where(u[:, 4:5] < 0.8, hsv(hue, lerp(0.7, 0.95, u[:, 3]), lerp(1.0, 0.86, u[:, 3])),
-                       pick([(0.93, 0.94, 0.95), (0.62, 0.65, 0.7), (0.2, 0.21, 0.24)], u[:, 3]))
+    body = torch.where(
+        u[:, 4:5] < 0.8,
+        hsv(hue, lerp(0.7, 0.95, u[:, 3]), lerp(1.0, 0.86, u[:, 3])),
+        pick([(0.93, 0.94, 0.95), (0.62, 0.65, 0.7), (0.2, 0.21, 0.24)], u[:, 3]),
+    )
     for wing in (rod(x, y, (0.84, -0.22), (0.8, 0.05), 0.04), rod(x, y, (0.66, -0.25), (0.96, -0.29), 0.055)):
         clay.add(wing, body * 0.8, rim=0.04, present=chance(u[:, 7], 0.5, 1))
     seat, height = ranged(u[:, 8], 0.1, 0.2), ranged(u[:, 9], 0.29, 0.36)
@@ -433,8 +463,15 @@ def umbrella(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> S
     return clay.sprite()
 
 
-PETALS = [(0.97, 0.97, 0.95), (0.97, 0.97, 0.95), (0.98, 0.96, 0.9), (0.98, 0.82, 0.15), (0.95, 0.55, 0.7),
-          (0.68, 0.5, 0.88), (0.93, 0.35, 0.22)]
+PETALS = [
+    (0.97, 0.97, 0.95),
+    (0.97, 0.97, 0.95),
+    (0.98, 0.96, 0.9),
+    (0.98, 0.82, 0.15),
+    (0.95, 0.55, 0.7),
+    (0.68, 0.5, 0.88),
+    (0.93, 0.35, 0.22),
+]
 
 
 def daisy(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> Sprite:
@@ -460,19 +497,34 @@ def daisy(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> Spri
         along = (radius / reach).clamp(0, 1)
         width = broad * (0.25 + along) * (1 - squared(squared(squared(along))))
         side = fold * (2 * math.pi / count) * radius
-        shape = Part(torch.maximum(side.abs() - width, radius - reach), 0.35 * outward[0] - outward[1] * fold,
-                     0.35 * outward[1] + outward[0] * fold)
+        shape = Part(
+            torch.maximum(side.abs() - width, radius - reach),
+            0.35 * outward[0] - outward[1] * fold,
+            0.35 * outward[1] + outward[0] * fold,
+        )
         clay.add(shape, petal * (0.8 + 0.2 * (layer == 0.0)), gloss=0.1, rim=0.05)
     core = ranged(u[:, 8], 0.17, 0.23)
     clay.shadow(0.5, smoothstep(core + 0.14, core, radius))
-    clay.add(ellipse(px, py, core, core), varied([(1.0, 0.76, 0.1), (0.96, 0.62, 0.06), (0.45, 0.25, 0.1)],
-             0.75 * u[:, 9] + 0.25 * (u[:, 2] > 0.45), u[:, 3]), gloss=0.3)
+    clay.add(
+        ellipse(px, py, core, core),
+        varied(
+            [(1.0, 0.76, 0.1), (0.96, 0.62, 0.06), (0.45, 0.25, 0.1)], 0.75 * u[:, 9] + 0.25 * (u[:, 2] > 0.45), u[:, 3]
+        ),
+        gloss=0.3,
+    )
     clay.shadow(0.3, dots(px * 7, py * 7, 0.3) * coverage(radius - core, 0.04))
     return clay.sprite()
 
 
-WINGS = [(0.98, 0.5, 0.06), (0.95, 0.42, 0.05), (1.0, 0.58, 0.1), (0.98, 0.5, 0.06), (0.99, 0.78, 0.18),
-         (0.25, 0.5, 0.95), (0.9, 0.32, 0.1)]
+WINGS = [
+    (0.98, 0.5, 0.06),
+    (0.95, 0.42, 0.05),
+    (1.0, 0.58, 0.1),
+    (0.98, 0.5, 0.06),
+    (0.99, 0.78, 0.18),
+    (0.25, 0.5, 0.95),
+    (0.9, 0.32, 0.1),
+]
 
 
 def monarch(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> Sprite:
@@ -525,9 +577,11 @@ def teapot(u: Tensor, x: Tensor, y: Tensor, pixel: Tensor, light: Tensor) -> Spr
     rise = (y - 0.22) / tall
     around, pitch = meridian(x, 0.62 * (1 - squared(rise)).clamp(0.01).sqrt()), ranged(u[:, 6], 0.8, 1.3)
     kind = u[:, 5]
-    pattern = (bands(rise / 4, 0.13, 0.02) * chance(kind, 0.3, 0.5)
-               + dots(around * 2.2 * pitch, rise * 0.7 * pitch, 0.3) * chance(kind, 0.5, 0.8)
-               + bands(around * 5 * pitch, 0.45) * chance(kind, 0.8, 1))
+    pattern = (
+        bands(rise / 4, 0.13, 0.02) * chance(kind, 0.3, 0.5)
+        + dots(around * 2.2 * pitch, rise * 0.7 * pitch, 0.3) * chance(kind, 0.5, 0.8)
+        + bands(around * 5 * pitch, 0.45) * chance(kind, 0.8, 1)
+    )
     clay.stain(trim, pattern * coverage(body.distance + 0.06, 0.03))
     peak = ranged(u[:, 8], 0.2, 0.32)
     lid = clip(ellipse(x, y + 0.2, 0.37, peak + 0.06), y + 0.2 - 0.1 * (1 - squared(x / 0.37)))
@@ -552,8 +606,18 @@ FOREGROUNDS: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Sprite
 
 STANDS = {name: name not in ("goldfish", "balloon", "monarch") for name in FOREGROUNDS}
 
-BOTTOM = {"Granny Smith": 0.86, "mushroom": 0.92, "goldfish": 0.65, "coffee mug": 0.92, "balloon": 0.97,
-          "sports car": 0.47, "umbrella": 0.94, "daisy": 0.95, "monarch": 0.78, "teapot": 0.84}
+BOTTOM = {
+    "Granny Smith": 0.86,
+    "mushroom": 0.92,
+    "goldfish": 0.65,
+    "coffee mug": 0.92,
+    "balloon": 0.97,
+    "sports car": 0.47,
+    "umbrella": 0.94,
+    "daisy": 0.95,
+    "monarch": 0.78,
+    "teapot": 0.84,
+}
 
 
 def bottom(name: str) -> float:
