@@ -125,8 +125,8 @@ $(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
 # Who reads what: the sources a notebook executes, then the notebooks whose files it reads. A test compares this with the
 # imports. Whatever is dear (images, checkpoints, predictions) is cached by its own recipe, so a re-run mostly re-plots.
 in = $(addprefix d3s_utils/,$(1))
-GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py settings.py profile.py stats.py tables.py runs.py \
-	claims.py taxonomy.py dataset.py figures/__init__.py figures/d3s.mplstyle)
+GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel.py settings.py profile.py stats.py tables.py \
+	runs.py claims.py taxonomy.py dataset.py figures/__init__.py figures/d3s.mplstyle)
 WORLD   := $(call in,photos.py manifest.py guides.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
 	pocket/backgrounds.py pocket/world.py)
 JUDGE   := $(call in,pocket/__init__.py pocket/judge.py) $(wildcard d3s_utils/pocket/weights/judge/*)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,11 +26,12 @@ from d3s_utils import dataset, tables
 from d3s_utils.classifiers import ZOO, to_unit
 from d3s_utils.errors import D3SError
 from d3s_utils.features import Features, features_path, image_table, write_features
+from d3s_utils.parallel import side_by_side
 from d3s_utils.penalties import Parts, Penalty, build_penalty, recipe_for
 from d3s_utils.photos import natural_arrays, open_photos
 from d3s_utils.pocket.muon import Optimizers
 from d3s_utils.profile import recipe_hash
-from d3s_utils.seeds import seed_for, torch_rng_for
+from d3s_utils.seeds import seeded, torch_rng_for
 from d3s_utils.settings import Disentanglement, Profile
 from d3s_utils.stats import accuracy_by
 
@@ -355,7 +357,8 @@ def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.D
         size = settings.backbone_batch_size
         n_steps = settings.backbone_epochs * (len(data.natural) + int(data.train.sum())) // (2 * size)
         rng = torch_rng_for(profile.seed, "split backbone batches")
-        return watch(train_backbone(model, batches(*image_streams(data), size, rng), max(1, n_steps)))
+        with seeded(profile.seed, "training", BACKBONE):  # for layers that drop features
+            return watch(train_backbone(model, batches(*image_streams(data), size, rng), max(1, n_steps)))
 
     history = learn_or_load(folder, BACKBONE, recipe, model, profile, learn)
     return Trained(BACKBONE, model.eval(), history)
@@ -417,10 +420,36 @@ def fit_split(
             penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
         steps = batches(*both, settings.batch_size, torch_rng_for(profile.seed, "split batches"))
         rng = torch_rng_for(profile.seed, "shuffles", method)
-        return watch(train(model, penalty, steps, settings, settings.weight * weight, rng))
+        drops = nullcontext() if on_views else seeded(profile.seed, "training", method)
+        with drops:
+            return watch(train(model, penalty, steps, settings, settings.weight * weight, rng))
 
     history = learn_or_load(folder, method, recipe, model, profile, learn)
     return Trained(method, on_images(model, backbone.model, profile), history)
+
+
+def fit_splits(
+    folder: Path,
+    profile: Profile,
+    data: Data,
+    backbone: Trained,
+    methods: Sequence[str],
+    views=None,
+    watch: Watch = pd.DataFrame,
+    watched: bool = False,
+) -> dict[str, Trained]:
+    """`fit_split` of several methods, by name. Projectors are so small that each trains on one thread, side by side.
+
+    Args:
+        watched: whether `watch` draws; then one trains at a time.
+    """
+
+    def fit(method: str) -> Trained:
+        return fit_split(folder, profile, data, backbone, method, views, watch)
+
+    if profile.disentanglement.trains == "backbone":
+        return {method: fit(method) for method in methods}
+    return dict(zip(methods, side_by_side(fit, methods, 1 if watched else None), strict=True))
 
 
 def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_backgrounds: int) -> SplitModel:
@@ -511,28 +540,9 @@ def learn_or_load(folder: Path, method: str, recipe: str, model: nn.Module, prof
     if all(file.is_file() for file in (path, about, history)) and json.loads(about.read_text())["recipe"] == recipe:
         model.load_state_dict(tables.read_tensors(path))
         return tables.read_table(history)
-    with seeded(profile.seed, "training", method):
-        table = learn()
+    table = learn()
     tables.write_table(history, table)
     tables.write_tensors(path, model.state_dict())
     settings = {"recipe": recipe, "method": method, "seed": profile.seed, "settings": profile.disentanglement}
     tables.write_json(about, settings | {"metrics": table.ffill().iloc[-1].to_dict()})
     return tables.read_table(history)
-
-
-class seeded:
-    """Everything torch draws inside depends on `key` alone, and nothing outside notices.
-
-    For layers, which draw their first weights from torch's global generator and offer no other way.
-    """
-
-    def __init__(self, *key: object):
-        self.key = key
-
-    def __enter__(self) -> None:
-        self.fork = torch.random.fork_rng(devices=[])
-        self.fork.__enter__()
-        torch.manual_seed(seed_for(*self.key))
-
-    def __exit__(self, *error) -> None:
-        self.fork.__exit__(*error)

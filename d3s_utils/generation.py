@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from d3s_utils.classifiers import pick_device
 from d3s_utils.dataset import Shard, is_written, load_guides, load_images, shard_path, shards, write_card, write_shard
 from d3s_utils.errors import D3SError
 from d3s_utils.manifest import build_manifest, generator_revision, guides_for
+from d3s_utils.parallel import one_thread_workers
 from d3s_utils.photos import Backgrounds, Photos, open_backgrounds, open_photos
 from d3s_utils.profile import recipe_hash
 from d3s_utils.seeds import rng_for
@@ -185,7 +185,7 @@ def in_tiles(network: nn.Module, rows: int = TILE) -> nn.Module:
     threads are also half as fast again as one tile on both.
     """
     forward = network.forward
-    pool = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+    pool = one_thread_workers()
 
     def tiled(*args: object, **kwargs: object) -> object:
         count = len(args[0])

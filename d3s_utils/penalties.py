@@ -171,7 +171,7 @@ def squared_distances(x: Tensor) -> Tensor:
 
 
 def whitened(x: Tensor, ridge: float = 0.01) -> Tensor:
-    """`x` (n, D) with mean 0 and covariance 1; `ridge`, a share of the mean variance, keeps noise from being blown up."""
+    """`x` (n, D) with mean 0 and covariance 1; `ridge`, a share of the mean variance, keeps noise from growing."""
     x = x - x.mean(dim=0)
     covariance = x.T @ x / len(x)
     floor = ridge * covariance.diagonal().mean().detach().clamp_min(1e-12)

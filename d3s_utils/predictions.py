@@ -8,7 +8,7 @@ Sets (column `dataset`): "d3s", all generated val images; "natural", held-out ph
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from scipy.special import softmax
 from d3s_utils import tables
 from d3s_utils.classifiers import Classifier, Lessons, fit_or_load, pretrained_classifier, training_history
 from d3s_utils.dataset import load_images
+from d3s_utils.parallel import side_by_side
 from d3s_utils.photos import natural_arrays, open_photos
 from d3s_utils.profile import recipe_hash
 from d3s_utils.settings import Profile
@@ -61,9 +62,11 @@ def evaluate(run: Run) -> pd.DataFrame:
     profile, habit, generated = run.profile, own_habit(run.profile), d3s_set(run)
     elsewhere = [] if habit in (None, UNIFORM) else [natural_set(run, UNIFORM)]
     sets = [natural_set(run, habit), *elsewhere, generated]
-    parts = [_predictions(run, name, habit, sets) for name in profile.evaluation.models]
-    for other in other_habits(profile):
-        parts.append(_predictions(run, profile.evaluation.models[0], other, [natural_set(run, other), generated]))
+    first, *_ = profile.evaluation.models
+    asked = [(name, habit, sets) for name in profile.evaluation.models]
+    asked += [(first, other, [natural_set(run, other), generated]) for other in other_habits(profile)]
+    classifiers = _classifiers(run, [(name, grown) for name, grown, _ in asked])
+    parts = [_predictions(run, model, *rest) for model, (_, *rest) in zip(classifiers, asked, strict=True)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -95,18 +98,23 @@ def training_histories(run: Run, models: Sequence[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["model", "epoch", "loss", "accuracy"]]
 
 
-def _predictions(run: Run, name: str, habit: float | None, sets: list[ImageSet]) -> pd.DataFrame:
-    """Predictions of the model `name`, grown up with `habit`, on `sets`."""
-    classifier = _classifier(run, name, habit)
+def _predictions(run: Run, classifier: Classifier, habit: float | None, sets: list[ImageSet]) -> pd.DataFrame:
+    """Predictions of a classifier that grew up with `habit` on `sets`."""
     rows = pd.concat([_predict_once(run, classifier, images) for images in sets], ignore_index=True)
     return rows.assign(habit=np.nan if habit is None else habit)
 
 
-def _classifier(run: Run, name: str, habit: float | None) -> Classifier:
-    """The model `name` with published weights, or trained on the photographs with `habit`."""
+def _classifiers(run: Run, asked: list[tuple[str, float | None]]) -> Iterator[Classifier]:
+    """The models of `asked`: with published weights, one at a time; or trained here, side by side."""
+    if run.profile.evaluation.weights == "pretrained":
+        return (pretrained_classifier(name, class_table(run.profile), run.profile.device) for name, _ in asked)
+    natural_arrays(run, open_photos(run.profile), "train")  # rendered once, before two trainings ask for it
+    return iter(side_by_side(lambda one: _trained(run, *one), asked))
+
+
+def _trained(run: Run, name: str, habit: float | None) -> Classifier:
+    """The model `name`, trained on the photographs with `habit`."""
     profile = run.profile
-    if profile.evaluation.weights == "pretrained":
-        return pretrained_classifier(name, class_table(profile), profile.device)
 
     def load() -> tuple[np.ndarray, np.ndarray]:
         images, table = photographs(run, habit, "train")

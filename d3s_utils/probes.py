@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from d3s_utils.features import Features, erase
+from d3s_utils.parallel import side_by_side
 from d3s_utils.seeds import rng_for, torch_rng_for
 from d3s_utils.settings import Probes
 from d3s_utils.stats import cluster_mean_ci
@@ -175,6 +176,14 @@ def probe(features: dict[str, Features], images: pd.DataFrame, settings: Probes,
     return _ask_all(features, images, ~train, ("linear", "mlp"), _fit_on(rows, train, settings, seed))
 
 
+def by_width(features: dict[str, Features], kind: str) -> list[dict[str, Features]]:
+    """The methods in groups whose `kind` of features ("fg", "bg", "all") have one width, to be trained as one stack."""
+    groups: dict[int, dict[str, Features]] = {}
+    for method, own in features.items():
+        groups.setdefault(getattr(own, kind).shape[1], {})[method] = own
+    return list(groups.values())
+
+
 def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int) -> Callable:
     """How readers of one direction and kind are trained on `rows` (R, n): whitened on `scale` (N,)."""
 
@@ -192,13 +201,19 @@ def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int) -> Cal
 
 def _ask_all(features, images, asked: np.ndarray, kinds, fit: Callable) -> pd.DataFrame:
     """The guesses of every direction and kind on the images `asked` (N,) marks, as rows."""
-    parts = []
-    for direction, kind in product(DIRECTIONS, kinds):
-        readers, x = fit(features, images, direction, kind)
-        guesses = readers.guesses(x[:, torch.from_numpy(asked)]).numpy()  # (M, R, n)
-        rows = tidy(guesses, list(features), images[asked], direction.target)
-        parts.append(rows.assign(probe=kind, direction=direction.id))
-    return pd.concat(parts, ignore_index=True)
+
+    def ask(question: tuple) -> pd.DataFrame:
+        direction, kind, group = question
+        readers, x = fit(group, images, direction, kind)
+        guesses = readers.guesses(x[:, torch.tensor(asked)]).numpy()  # (M, R, n)
+        return tidy(guesses, list(group), images[asked], direction.target).assign(probe=kind, direction=direction.id)
+
+    questions = [
+        (direction, kind, group)
+        for direction, kind in product(DIRECTIONS, kinds)
+        for group in by_width(features, direction.features)
+    ]
+    return pd.concat(side_by_side(ask, questions), ignore_index=True)
 
 
 def probe_unseen(

@@ -182,7 +182,7 @@ def quiet_kernel() -> Iterator[object]:
 
 @contextlib.contextmanager
 def watched_memory() -> Iterator[list[float]]:
-    """A list that grows by one sample at a time: the resident memory, in MB, of all children of this process together."""
+    """A list that grows by one sample at a time: the resident memory, in MB, of all children together."""
     import psutil
 
     samples, finished = [0.0], threading.Event()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -25,3 +28,17 @@ def rng_for(*key: object) -> np.random.Generator:
 def torch_rng_for(*key: object) -> torch.Generator:
     """A CPU torch generator that depends on `key` alone."""
     return torch.Generator().manual_seed(seed_for(*key))
+
+
+_GLOBAL = threading.RLock()
+
+
+@contextmanager
+def seeded(*key: object) -> Iterator[None]:
+    """Everything torch draws inside depends on `key` alone, and nothing outside notices; one thread at a time.
+
+    For layers, which draw their first weights from torch's global generator and offer no other way.
+    """
+    with _GLOBAL, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(*key))
+        yield

@@ -12,7 +12,8 @@ import torch
 
 from d3s_utils.errors import D3SError
 from d3s_utils.features import KINDS, Features
-from d3s_utils.probes import ERASED, fit_readers, standardised
+from d3s_utils.parallel import side_by_side
+from d3s_utils.probes import ERASED, by_width, fit_readers
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Spurious
 from d3s_utils.stats import cluster_mean_ci
@@ -73,23 +74,37 @@ def spurious_task(
     ties = np.stack([pairing(n_classes, n_places, seed, "spurious", p) for p in range(settings.permutations)])
     cases = [(p, correlation) for p in range(settings.permutations) for correlation in settings.correlations]
     rows = np.stack([training_rows(images[train], ties[p], c, seed, "spurious", p) for p, c in cases])
-    parts = []
-    for kind in kinds:
-        if kind not in KINDS:
-            raise D3SError(f"There are no features called {kind!r}; choose of {', '.join(KINDS)}.")
+    if unknown := set(kinds) - set(KINDS):
+        raise D3SError(f"There are no features called {min(unknown)!r}; choose of {', '.join(KINDS)}.")
+
+    def task(kind: str) -> pd.DataFrame:
         guesses = _guesses(features, kind, images, train, rows, [(seed, "spurious head", kind, p) for p, _ in cases])
-        parts += [
-            _tidy(guesses[:, r], features, kind, images[~train], case, ties[case[0]]) for r, case in enumerate(cases)
-        ]
-    return pd.concat(parts, ignore_index=True)
+        return pd.concat(
+            [_tidy(guesses[:, r], features, kind, images[~train], case, ties[case[0]]) for r, case in enumerate(cases)]
+        )
+
+    return pd.concat(side_by_side(task, kinds), ignore_index=True)
+
+
+def scaled(x: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """`x` (N, D) less its mean on the rows `fit` marks, divided by one number for all features.
+
+    A head is meant to read the features as the network made them, as in the paper: were each feature divided by its own
+    deviation, the user of the features would decide how loudly foreground and background speak.
+    """
+    centred = x - x[fit].mean(axis=0)
+    return (centred / max(centred[fit].std(), 1e-6)).astype(np.float32)
 
 
 def _guesses(features, kind: str, images, train, rows, keys) -> np.ndarray:
     """(M, R, n) guesses of heads on one kind of features; sets are trained together where their widths agree."""
     labels = torch.tensor(images["label"].to_numpy()[train], dtype=torch.long)
-    x = torch.from_numpy(np.stack([standardised(getattr(own, kind), train) for own in features.values()]))
-    readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), int(labels.max()) + 1, keys)
-    return readers.guesses(x[:, np.flatnonzero(~train)]).numpy()
+    guesses = {}
+    for group in by_width(features, kind):
+        x = torch.from_numpy(np.stack([scaled(getattr(own, kind), train) for own in group.values()]))
+        readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), int(labels.max()) + 1, keys)
+        guesses |= dict(zip(group, readers.guesses(x[:, np.flatnonzero(~train)]).numpy(), strict=True))
+    return np.stack([guesses[method] for method in features])
 
 
 def _tidy(guesses, features, kind: str, images, case, tied) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from d3s_utils.disentangle import seeded
 from d3s_utils.errors import D3SError
 from d3s_utils.penalties import (
     PENALTIES,
@@ -17,6 +16,7 @@ from d3s_utils.penalties import (
     recipe_for,
     whitened,
 )
+from d3s_utils.seeds import seeded
 
 N, CLASSES, WIDTH = 200, 4, 12
 

@@ -1,5 +1,7 @@
 """A probe finds what is there and only that; erasure blinds the linear one; every seed is its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +122,13 @@ def test_joint_heads_stand_beside_the_probes():
     accuracy = rows.set_index("direction")["accuracy"]
     assert accuracy["fg_from_fg"] == 100 and accuracy["bg_from_bg"] < 40
     assert set(rows["probe"]) == {"joint head"}
+
+
+def test_methods_of_other_widths_are_read_as_if_they_were_alone():
+    images, settings = dataset(), Probes(seeds=2, steps=20)
+    own = features_of(images, ["label"], ["place"])
+    narrow = replace(own, fg=own.fg[:, :6], bg=own.bg[:, :5])
+    both = probe({"narrow": narrow, "own": own}, images, settings, seed=0)
+    alone = probe({"own": own}, images, settings, seed=0)
+    assert set(both["method"]) == {"narrow", "own"}
+    pd.testing.assert_frame_equal(both[both["method"] == "own"].reset_index(drop=True), alone)

@@ -8,7 +8,7 @@ from d3s_utils.errors import D3SError
 from d3s_utils.features import Features
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Spurious
-from d3s_utils.spurious import pairing, spurious_task, summarise, training_rows
+from d3s_utils.spurious import pairing, scaled, spurious_task, summarise, training_rows
 
 CLASSES, PLACES, PER_CELL = 6, 7, 8
 
@@ -90,3 +90,10 @@ def test_an_empty_cell_is_said_in_one_sentence():
     images = dataset().query("split == 'train' and label != place").reset_index(drop=True)
     with pytest.raises(D3SError, match="train_per_cell"):
         training_rows(images, np.arange(CLASSES), 1.0, "test")
+
+
+def test_scaling_keeps_how_loud_each_feature_is_against_the_others():
+    x = np.array([[0.0, 0.0], [2.0, 20.0], [9.0, 9.0]], dtype=np.float32)
+    z = scaled(x, np.array([True, True, False]))
+    assert z[:2].mean() == pytest.approx(0) and z[:2].std() == pytest.approx(1)
+    assert np.ptp(z[:2, 1]) == pytest.approx(10 * np.ptp(z[:2, 0]))

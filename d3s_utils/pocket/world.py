@@ -7,7 +7,6 @@ another background is the same object in the same pose: a counterfactual.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from d3s_utils.parallel import side_by_side
 from d3s_utils.pocket import backgrounds, foregrounds
 from d3s_utils.pocket.backgrounds import Scenery
 from d3s_utils.pocket.raster import column, lerp, paint, smoothstep
@@ -99,8 +99,7 @@ def in_chunks(paint_chunk: Callable[[pd.DataFrame], object], scenes: pd.DataFram
     """
     rows = [scenes.iloc[start : start + CHUNK] for start in range(0, len(scenes), CHUNK)]
     calm = torch.inference_mode()(paint_chunk)
-    with ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(calm, rows))
+    return side_by_side(calm, rows)
 
 
 def compose(rows: pd.DataFrame, size: int) -> tuple[Tensor, Tensor, Tensor, pd.DataFrame]:
