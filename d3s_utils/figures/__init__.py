@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import offset_copy
 
 STYLE = Path(__file__).with_name("d3s.mplstyle")
 
@@ -52,6 +53,13 @@ def panel(
 def new_axis(ax: Axes | None = None, *, width: float = 7.2, height: float = 4.2) -> Axes:
     """`ax` itself, or the axis of a new figure where none was given."""
     return plt.subplots(figsize=(width, height))[1] if ax is None else ax
+
+
+def legend_below(ax: Axes, columns: int = 3) -> Axes:
+    """A legend under the axis, where no dot can be."""
+    below = offset_copy(ax.transAxes, ax.get_figure(root=True), y=-42, units="points")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.4, 0), bbox_transform=below, ncols=columns, handletextpad=0.4)
+    return ax
 
 
 def image_grid(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from d3s_utils.features import Features
-from d3s_utils.figures import COLORS, image_grid, interval_dots, new_axis, panel
+from d3s_utils.figures import COLORS, image_grid, interval_dots, legend_below, new_axis, panel
 from d3s_utils.runs import headless
 from d3s_utils.seeds import rng_for
 
@@ -43,6 +43,7 @@ def plot_head_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
         curve = steps[f"{name}_accuracy"].rolling(SMOOTH, min_periods=1).mean()
         ax.plot(steps["step"], curve, color=color, label=PART_NAMES[name])
     ax.set(xlabel="step", ylabel="accuracy on training batches (%)", ylim=(0, 102))
+    ax.set_title("Both heads while learning")
     ax.legend(loc="lower right")
     return ax
 
@@ -89,8 +90,8 @@ def plot_head_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         rows = table[table["head"] == head]
         interval_dots(rows, "method", ax=ax, color=color, label=PART_NAMES[head], shift=shift)
     ax.set(xlabel="accuracy of the jointly trained head (%)", xlim=(min(80, table["low"].min() - 2), 100.5))
-    ax.legend(loc="lower left")
-    return ax
+    ax.set_title("What each part still knows of its own")
+    return legend_below(ax, 2)
 
 
 def draw_maps(features: Features, images: pd.DataFrame, title: str) -> Figure:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, new_axis
+from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
 from d3s_utils.gaps import PARTS, ZOO_MEAN
 
 SETS = {
@@ -111,8 +111,7 @@ def plot_class_gaps(gaps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
     ax.set_title("Which classes rest on their background?")
     ax.grid(False, axis="y")
-    ax.legend(loc="lower right")
-    return ax
+    return legend_below(ax)
 
 
 def plot_cells(cells: pd.DataFrame, usual: pd.Series, ax: Axes | None = None) -> Axes:

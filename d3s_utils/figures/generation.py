@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import offset_copy
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, new_axis
+from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
 from d3s_utils.generation import Samples
 from d3s_utils.guides import square
 from d3s_utils.manifest import guide_for
@@ -142,7 +141,7 @@ def plot_label_rates(rates: pd.DataFrame, category: str, ax: Axes | None = None)
     low = 10 * np.floor(min(rates["low"].min(), 90) / 10)
     what = category.removesuffix("_name")
     ax.set(xlabel="label right (%)", xlim=(low, 100.5), title=f"Labels right, by {what}")
-    return _legend_below(ax)
+    return legend_below(ax)
 
 
 # Realism --------------------------------------------------------------------------------------------------------------
@@ -177,7 +176,7 @@ def plot_diversity(diversity: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.grid(False, axis="y")
     ax.set(xlabel="distance between two images (photographs of one class = 100)", title="How varied the images are")
     ax.set_xlim(left=0)
-    return _legend_below(ax)
+    return legend_below(ax)
 
 
 def _colored_dots(table: pd.DataFrame, value: str, ax: Axes | None) -> Axes:
@@ -203,13 +202,6 @@ def _legend(ax: Axes, place: str) -> Axes:
         ax.legend(loc=place)
     else:
         ax.text(0.5, 0.5, "no judge knows these classes", transform=ax.transAxes, ha="center", color=COLORS["ink"])
-    return ax
-
-
-def _legend_below(ax: Axes) -> Axes:
-    """A legend under the axis, where no dot can be."""
-    below = offset_copy(ax.transAxes, ax.get_figure(root=True), y=-42, units="points")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.4, 0), bbox_transform=below, ncols=3, handletextpad=0.4)
     return ax
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, image_grid, interval_dots, new_axis, panel
+from d3s_utils.figures import COLORS, chance_line, image_grid, interval_dots, legend_below, new_axis, panel
 from d3s_utils.probes import DIRECTIONS, ERASED
 
 PROBE_STYLES = {"linear": ("#0072B2", -0.17), "mlp": ("#D55E00", 0.17)}
@@ -64,17 +64,24 @@ def plot_leakage(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for probe, (color, _) in PROBE_STYLES.items():
         rows = table[table["probe"] == probe]
         ax.plot(rows["bg_from_fg"], rows["fg_from_bg"], "o", color=color, label=PROBE_NAMES[probe])
-        for row in rows.itertuples():
-            if ERASED not in row.method:
-                ax.annotate(
-                    row.method, (row.bg_from_fg, row.fg_from_bg), (5, 4), textcoords="offset points", fontsize=8
-                )
+    for own in (own for method, own in table.groupby("method") if ERASED not in method):
+        ax.plot(own["bg_from_fg"], own["fg_from_bg"], color=COLORS["chance"], linewidth=0.8, zorder=0)
+        far = own.loc[own["bg_from_fg"].idxmax()]
+        right = far["bg_from_fg"] < 80
+        ax.annotate(
+            far["method"],
+            (far["bg_from_fg"], far["fg_from_bg"]),
+            (6, -3) if right else (-6, 4),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            fontsize=8,
+        )
     chance = summary.drop_duplicates("direction").set_index("direction")["chance"]
     chance_line(ax, chance["fg_from_bg"])
     chance_line(ax, chance["bg_from_fg"], axis="x")
     ax.set(xlabel=f"{NAMES['bg_from_fg']} (%)", ylabel=f"{NAMES['fg_from_bg']} (%)", xlim=(0, 102), ylim=(0, 102))
-    ax.legend(loc="upper left")
-    return ax
+    ax.set_title("Both leaks at once (dots without a name: after LEACE)")
+    return legend_below(ax)
 
 
 def plot_unseen(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -99,7 +106,7 @@ def plot_unseen(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
         )
         ax.lines[-1].set_alpha(alpha)
     chance_line(ax, leaks["chance"].iloc[0], axis="x")
-    ax.set(xlabel="accuracy of a linear probe (%)", xlim=(0, 102))
+    ax.set(xlabel="accuracy of a linear probe (%)", xlim=(0, 102), title="The leaks, learned on other images")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     return ax
 
@@ -129,11 +136,11 @@ def plot_movement(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ratios[ratios["features"] == kind], "method", "ratio", ax=ax, color=color, label=name, shift=shift
         )
     chance_line(ax, 1.0, "as far either way", axis="x")
-    ax.set(xscale="log", xlabel="movement when the background changes / when the foreground changes")
+    ax.set(xscale="log", xlabel="movement with the background / movement with the foreground")
+    ax.set_title("What moves the features")
     ax.set_xticks(ticks := _ticks(ratios), [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    ax.legend(loc="best")
-    return ax
+    return legend_below(ax)
 
 
 def _ticks(ratios: pd.DataFrame) -> Sequence[float]:

@@ -60,6 +60,7 @@ def plot_dial(
         xlabel="correlation of class and background in training",
         ylabel="accuracy where they disagree (%)",
         ylim=(0, 102),
+        title="The closer the pairing, the deeper the fall",
     )
     ax.legend(loc="lower left")
     return ax
@@ -81,6 +82,6 @@ def plot_sides(summary: pd.DataFrame, ax: Axes | None = None, *, chance: float) 
         interval_dots(own, "reader", ax=ax, color=color, label=f"{side} images", shift=shift)
         ax.plot(own["worst"], np.arange(len(own)) + shift, "x", color=color, markersize=6, label="worst class of them")
     chance_line(ax, chance, axis="x")
-    ax.set(xlabel="accuracy (%)", xlim=(-2, 102))
+    ax.set(xlabel="accuracy (%)", xlim=(-2, 102), title="When class and background always went together")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     return ax

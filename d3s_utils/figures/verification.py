@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, new_axis
+from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
 from d3s_utils.votes import RULES, voters
 
 LABELS = ("foreground", "background", "both")
@@ -34,8 +34,7 @@ def plot_acceptance_by_rule(acceptance: pd.DataFrame, ax: Axes | None = None, *,
         ax.plot(paper, row, "D", label="the paper's MTurk workers, foreground", **style)
     low = 10 * np.floor(min(acceptance["low"].min(), 90) / 10)
     ax.set(xlabel="images accepted (%)", xlim=(low, 101), title=f"What {voters(acceptance)} accept")
-    ax.legend(loc="lower left")
-    return ax
+    return legend_below(ax, 2)
 
 
 def _asked(question: str) -> str:
@@ -90,8 +89,7 @@ def plot_rule_errors(errors: pd.DataFrame, ax: Axes | None = None) -> Axes:
         interval_dots(rows, "rule", "share", ax=ax, color=color, label=label, shift=shift)
     title = f"What each rule gets wrong\n{voters(errors)}, whose truth is known"
     ax.set(xlabel="share of those images (%)", xlim=(-1, None), title=title)
-    ax.legend(loc="best")
-    return ax
+    return legend_below(ax, 2)
 
 
 def plot_agreement(agreement: pd.DataFrame, ax: Axes | None = None) -> Axes:

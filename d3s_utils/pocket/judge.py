@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from d3s_utils import paths
 from d3s_utils.errors import D3SError
+from d3s_utils.pocket.locator import LocatorNet, expected_place
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
 
 WIDTHS = (24, 48, 96, 192)
@@ -24,13 +25,11 @@ WIDTHS = (24, 48, 96, 192)
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judge sees in N images: probabilities (N, classes) and (N, backgrounds), features (N, 192) and the
-    centre (N, 2) of the object, as fractions (x, y) of the side."""
+    """What the judge sees in N images: probabilities (N, classes) and (N, backgrounds), features (N, 192)."""
 
     foreground: np.ndarray
     background: np.ndarray
     features: np.ndarray
-    centre: np.ndarray
 
 
 class JudgeNet(nn.Module):
@@ -65,27 +64,32 @@ class Judge:
     """A trained judge; `classes` and `backgrounds` name the columns of its probabilities."""
 
     net: JudgeNet
+    locator: LocatorNet
     classes: tuple[str, ...]
     backgrounds: tuple[str, ...]
     name: str = "pocket judge"
 
     @torch.inference_mode()
-    def judge(self, images: np.ndarray, labels: np.ndarray | None = None, batch: int = 200) -> Judgement:
-        """Judge uint8 images (N, S, S, 3). `labels` say whose centre is sought; by default the likeliest class's."""
+    def judge(self, images: np.ndarray, batch: int = 200) -> Judgement:
+        """Judge uint8 images (N, S, S, 3)."""
         parts = []
         for start in range(0, len(images), batch):
             maps = self.net.maps(_to_tensor(images[start : start + batch]))
             features = maps.mean((2, 3))
             foreground = self.net.foreground(features).softmax(1)
-            wanted = foreground.argmax(1) if labels is None else torch.tensor(labels[start : start + batch])
-            centre = _centre(maps, self.net.foreground.weight[wanted.long()])
             background = self.net.background(features).softmax(1)
-            parts.append([part.numpy() for part in (foreground, background, features, centre)])
+            parts.append([part.numpy() for part in (foreground, background, features)])
         return Judgement(*[np.concatenate(column) for column in zip(*parts, strict=True)])
 
-    def locate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Centre (N, 2) of the object of class `labels`, by class activation, as fractions (x, y) of the side."""
-        return self.judge(images, labels).centre
+    @torch.inference_mode()
+    def locate(self, images: np.ndarray, labels: np.ndarray, batch: int = 200) -> np.ndarray:
+        """Where the object of class `labels` (N,) is, if it is anywhere: (N, 2), x and y as fractions of the side."""
+        wanted = torch.tensor(np.asarray(labels, dtype=np.int64))
+        parts = [
+            expected_place(self.locator(_to_tensor(images[start : start + batch]), wanted[start : start + batch]))
+            for start in range(0, len(images), batch)
+        ]
+        return torch.cat(parts).numpy()
 
 
 def _to_tensor(images: np.ndarray) -> Tensor:
@@ -93,25 +97,20 @@ def _to_tensor(images: np.ndarray) -> Tensor:
     return pixels if pixels.shape[-1] == 64 else F.interpolate(pixels, (64, 64), mode="area")
 
 
-def _centre(maps: Tensor, weights: Tensor) -> Tensor:
-    """Mean place of the activation of the class, over the cells above half its maximum (Zhou et al., 2016)."""
-    heat = torch.einsum("bchw,bc->bhw", maps, weights)
-    heat = F.interpolate(heat[:, None], scale_factor=4, mode="bilinear", align_corners=False)[:, 0]
-    low, high = heat.amin((1, 2), keepdim=True), heat.amax((1, 2), keepdim=True)
-    mass = ((heat - low) / (high - low).clamp(min=1e-6) - 0.5).clamp(min=0)
-    side = (torch.arange(mass.shape[1]) + 0.5) / mass.shape[1]
-    total = mass.sum((1, 2)).clamp(min=1e-6)
-    return torch.stack([(mass.sum(1) * side).sum(1) / total, (mass.sum(2) * side).sum(1) / total], dim=1)
-
-
 def load_judge(folder: Path | str = paths.POCKET_WEIGHTS / "judge") -> Judge:
-    """The judge whose weights lie in `folder` (model.safetensors, judge.json)."""
-    from safetensors.torch import load_file
-
+    """The judge whose weights lie in `folder` (model.safetensors, locator.safetensors, judge.json)."""
     folder = Path(folder)
-    if not (folder / "model.safetensors").is_file():
+    if not all((folder / f"{part}.safetensors").is_file() for part in ("model", "locator")):
         raise D3SError(f"no judge in {folder}: `make pocket-generator` trains one, or name a folder that holds one")
     about = json.loads((folder / "judge.json").read_text())
     net = JudgeNet(len(about["classes"]), len(about["backgrounds"]))
-    net.load_state_dict({name: tensor.float() for name, tensor in load_file(folder / "model.safetensors").items()})
-    return Judge(net.eval(), tuple(about["classes"]), tuple(about["backgrounds"]))
+    net.load_state_dict(_weights(folder / "model.safetensors"))
+    locator = LocatorNet(len(about["classes"]))
+    locator.load_state_dict(_weights(folder / "locator.safetensors"))
+    return Judge(net.eval(), locator.eval(), tuple(about["classes"]), tuple(about["backgrounds"]))
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_file(path).items()}
