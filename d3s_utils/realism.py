@@ -164,23 +164,22 @@ def follow_guides(
 ) -> pd.DataFrame:
     """Where the object is and which colour it has, in each image and in its guide.
 
-    The judge finds the object of the asked class, in image and guide alike; its colour is the mean over a square a
-    third as wide as the pasted photograph around that place.
+    The judge's locator finds the object of the asked class, in image and guide alike; its colour is the mean over a
+    square a third as wide as the pasted photograph around that place.
 
     Returns:
-        `judge_labels` and, per image, `strength`; `x`, `y` (found) and `guide_x`, `guide_y` (centre of the pasted
-        photograph), fractions of the side; `red`, `green`, `blue` and the same with `guide_`, 0-255.
+        `judge_labels` and, per image, `strength`; `x`, `y` (found in the image) and `guide_x`, `guide_y` (found in the
+        guide), fractions of the side; `red`, `green`, `blue` and the same with `guide_`, 0-255.
     """
     table = judge_labels(judge, images, rows).assign(strength=strength)
     side = images.shape[1]
     patch = patch_side(side, float(rows["scale"].iloc[0]))
-    pasted = (rows[["left", "top"]].to_numpy(float) + patch / 2) / side
     if judge is None:
-        pasted, found, started, images, guides = pasted[:0], pasted[:0], pasted[:0], images[:0], guides[:0]
+        found, started, images, guides = np.empty((0, 2)), np.empty((0, 2)), images[:0], guides[:0]
     else:
         labels = [list(judge.classes).index(name) for name in rows["class_name"]]
         found, started = (np.asarray(judge.locate(pictures, labels)) for pictures in (images, guides))
-    table[["x", "y"]], table[["guide_x", "guide_y"]] = found, pasted
+    table[["x", "y"]], table[["guide_x", "guide_y"]] = found, started
     table[["red", "green", "blue"]] = region_colors(images, found, max(1, patch // 3))
     table[["guide_red", "guide_green", "guide_blue"]] = region_colors(guides, started, max(1, patch // 3))
     return table
@@ -212,9 +211,9 @@ def follow_rates(followed: pd.DataFrame, seed: int) -> pd.DataFrame:
         followed: rows of `follow_guides` at one or several strengths.
 
     Returns:
-        `strength`, `quantity` (position: found against pasted centre, mean over x and y; colour: mean over red, green
-        and blue, each class's mean taken off first, so that knowing the class explains nothing), `correlation`, `low`,
-        `high` (95 % bootstrap over foreground photographs), `n`.
+        `strength`, `quantity` (position: found in the image against found in the guide, mean over x and y; colour:
+        mean over red, green and blue, each class's mean taken off first, so that knowing the class explains nothing),
+        `correlation`, `low`, `high` (95 % bootstrap over foreground photographs), `n`.
     """
     rows = []
     for strength, table in followed.groupby("strength"):
