@@ -130,14 +130,14 @@ GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel
 WORLD   := $(call in,photos.py manifest.py guides.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
 	pocket/backgrounds.py pocket/world.py)
 JUDGE   := $(call in,pocket/__init__.py pocket/judge.py pocket/locator.py) $(wildcard d3s_utils/pocket/weights/judge/*)
-GENERATOR := $(WORLD) $(call in,generation.py classifiers.py) $(wildcard d3s_utils/pocket/weights/generator/*/*)
+GENERATOR := $(WORLD) $(call in,generation.py classifiers.py pocket/muon.py) $(wildcard d3s_utils/pocket/weights/generator/*/*)
 FEATURES := $(call in,features.py votes.py)
 SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,classifiers.py penalties.py disentangle.py pocket/muon.py)
 
 $(EXECUTED): $(GROUND)
 $(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py figures/generation.py widgets.py)
 $(EXEC)/02_human_verification.ipynb: $(JUDGE) $(call in,annotators.py votes.py agreement.py figures/verification.py)
-$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,classifiers.py votes.py predictions.py gaps.py \
+$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,classifiers.py pocket/muon.py votes.py predictions.py gaps.py \
 	figures/evaluation.py widgets.py)
 $(EXEC)/04_disentanglement_training.ipynb: $(SPLIT) $(call in,figures/disentanglement.py)
 $(EXEC)/05_disentanglement_probe.ipynb: $(GENERATOR) $(SPLIT) $(call in,probes.py invariance.py figures/probe.py)

@@ -250,7 +250,7 @@ def headline(
     text = f"the zoo loses at least {ZOO_DROP} points on D3S"
     rows = [
         _row("zoo_drop", text, gaps[zoo], "gap", lambda x: x >= ZOO_DROP),
-        _row("zoo_drop/least", f"even its steadiest model loses {ZOO_DROP}", least, "gap", lambda x: x >= ZOO_DROP),
+        _row("zoo_drop/least", "even its steadiest model loses", least, "gap", lambda _: least["low"].item() > 0),
     ]
     text = f"without habit a model loses at most {CONTROL_DROP} points"
     rows.append(_row("control_drop", text, control, "gap", lambda x: x <= CONTROL_DROP))

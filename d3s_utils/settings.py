@@ -91,9 +91,9 @@ class Verification:
 
 @dataclass(frozen=True)
 class Evaluation:
-    models: tuple[str, ...] = ("resnet", "mobilenet", "convnext", "vit", "mixer")  # rows of classifiers.ZOO
+    models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")  # rows of classifiers.ZOO
     weights: Literal["train", "pretrained"] = "train"  # train here, or take timm's (models by timm's names)
-    epochs: Count = 6
+    epochs: Count = 5
     batch_size: Count = 64
     habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first model of the zoo
     rule: Literal["unanimity", "majority", "dawid_skene"] = "majority"  # which images count as verified
