@@ -16,6 +16,7 @@ import pandas as pd
 from d3s_utils import tables
 
 Status = Literal["met", "not met", "simulated", "not run"]
+UNEXPLAINED = {"not met": "the measured value misses the target", "not run": "this profile has no such measurement"}
 SOURCE = "D3S paper (arXiv 2211.10370)"
 
 
@@ -110,7 +111,7 @@ def claim(
         chance: what guessing reaches here (in the paper's setting it stands in `PAPER`).
         met: whether the measured number bears the claim out; needed wherever something was measured.
         simulated: the number rests on simulated annotators, so it speaks for the machinery and not for people.
-        why: the reason for a status other than met.
+        why: the reason for a status other than met; by default that it misses its target, or was not measured.
 
     Raises:
         ValueError: a measured number without a verdict.
@@ -120,15 +121,16 @@ def claim(
     if ran and met is None and not simulated:
         raise ValueError(f"claim {id!r} was measured ({measured}): say met=True, met=False or simulated=True")
     low, high = (float(end) for end in ci) if ran and ci is not None else (None, None)
+    status = _status(ran, met, simulated)
     row = Claim(
         id=id,
         claim=text or (paper.claim if paper else id),
         source=source or (f"{SOURCE}, {paper.where}" if paper else "this repository"),
         reference=paper.value if paper and reference is None else reference,
         unit=unit or (paper.unit if paper else "%"),
-        status=_status(ran, met, simulated),
+        status=status,
         chance=chance,
-        why=why,
+        why=why or UNEXPLAINED.get(status, ""),
     )
     return replace(row, measured=float(measured), ci_low=low, ci_high=high, n=n, seeds=seeds) if ran else row
 

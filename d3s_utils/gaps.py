@@ -280,11 +280,8 @@ def _row(
     """One claim about the first row of `found`; without a row, or without a number in it, the claim was not run."""
     claim = {"id": id, "text": text, "measured": np.nan, "ci_low": np.nan, "ci_high": np.nan, "simulated": simulated}
     if not len(found) or np.isnan(found[value].iloc[0]):
-        return claim | {"why": "this profile has no such measurement"}
+        return claim
     first = found.iloc[0]
     right = bool(met(first[value]))
     claim |= {"measured": first[value], "ci_low": first["low"], "ci_high": first["high"], "met": right}
-    return claim | {
-        "why": "" if right else "the measured value misses it; the target was set for the pocket profile",
-        "chance": first.get("chance", np.nan),
-    }
+    return claim | {"chance": first.get("chance", np.nan)}

@@ -93,7 +93,7 @@ class Verification:
 class Evaluation:
     models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")  # rows of classifiers.ZOO
     weights: Literal["train", "pretrained"] = "train"  # train here, or take timm's (models by timm's names)
-    epochs: Count = 5
+    epochs: Count = 4
     batch_size: Count = 64
     habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first model of the zoo
     rule: Literal["unanimity", "majority", "dawid_skene"] = "majority"  # which images count as verified
@@ -125,7 +125,7 @@ class Probes:
     seeds: Count = 3
     hidden: Count = 128  # width of the MLP probe
     steps: Count = 300
-    families: Count = 6  # counterfactual families: one seed and one guide background each ...
+    families: Count = 4  # counterfactual families: one seed and one guide background each ...
     foregrounds: Annotated[int, at_least(2)] = 3  # ... with so many photographs, under every background
 
 

@@ -88,7 +88,9 @@ def test_votes_and_predictions_keep_the_contract(made):
     manifest = table(made, "manifest.parquet").set_index("image_id")
     assert set(manifest.loc[verified["image_id"].unique(), "split"]) == {"val"}
     predictions = table(made, "predictions.parquet")
-    assert {"natural", "d3s"} <= set(predictions["dataset"]) and predictions["model"].nunique() >= 5
+    zoo, habits = PROFILE.evaluation.models, PROFILE.evaluation.habits
+    assert {"natural", "d3s"} <= set(predictions["dataset"]) and set(zoo) < set(predictions["model"])
+    assert predictions["model"].nunique() == len(zoo) + len(habits) + 1, "the zoo, a model for each habit, the control"
     assert not predictions.duplicated(["image_id", "model", "dataset"]).any()
 
 

@@ -622,13 +622,17 @@ def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") ->
         tables.write_json(config, kept)
     step, seconds, _ = tensors["progress"].tolist()
     notes = asdict(recipe) | {"unet_steps_done": int(step), "unet_seconds": round(seconds), "scaling_factor": scale}
+    notes |= {"earlier_rounds": earlier_rounds()}
     tables.write_json(folder / "training" / "recipe.json", notes)
     for curve in sorted(workplace().glob("*_curve.csv")):
         tables.write_text(folder / "training" / curve.name, curve.read_text())
 
 
 def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
-    """Put the shipped autoencoder, UNet and text encoder where the stages look, to train the UNet further."""
+    """Put the shipped autoencoder, UNet and text encoder where the stages look, to train the UNet one round further.
+
+    The learning rate starts again. What the rounds before took, and their curves, stays with the weights.
+    """
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
@@ -640,6 +644,18 @@ def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> 
     models = nn.ModuleDict(parts)
     mean, optimizers = Average(models, recipe.ema), Optimizers(models, recipe.unet_lr, recipe.unet_steps)
     save_state(workplace() / "unet_state.safetensors", models, mean, optimizers, step=0, seconds=0.0)
+    notes = json.loads((folder / "training" / "recipe.json").read_text())
+    rounds = [*notes.get("earlier_rounds", []), {key: notes[key] for key in ("unet_steps_done", "unet_seconds")}]
+    tables.write_json(workplace() / "earlier_rounds.json", rounds)
+    curve = (folder / "training" / "unet_curve.csv").read_text()
+    tables.write_text(workplace() / f"unet_round_{len(rounds)}_curve.csv", curve)
+    (workplace() / "unet_curve.csv").unlink(missing_ok=True)
+
+
+def earlier_rounds() -> list[dict[str, int]]:
+    """Steps and seconds of the rounds of training that `adopt` took up, oldest first."""
+    path = workplace() / "earlier_rounds.json"
+    return json.loads(path.read_text()) if path.is_file() else []
 
 
 STAGES = {
