@@ -532,10 +532,20 @@ def unet_loss(models: nn.ModuleDict, lessons: Lessons, kept: Tensor, recipe: Rec
     return (error * (5 / (snr + 1)).clamp(max=1)).mean()
 
 
+def open_tokenizer():
+    """The tokenizer of this training, learnt once: another learning may number the same pieces in another order."""
+    from transformers import CLIPTokenizer
+
+    folder = workplace() / "tokenizer"
+    if (folder / "tokenizer.json").is_file():
+        return CLIPTokenizer.from_pretrained(folder)
+    return captions.learn_tokenizer(folder)
+
+
 def train_unet(recipe: Recipe) -> None:
     """UNet and text encoder together; a checkpoint every `save_every` steps lets a killed run go on."""
     torch.manual_seed(recipe.seed)
-    tokenizer = captions.learn_tokenizer(workplace() / "tokenizer")
+    tokenizer = open_tokenizer()
     models = nn.ModuleDict({"unet": new_unet(recipe), "text": new_text_encoder(recipe, tokenizer)})
     mean = Average(models, recipe.ema)
     optimizers = Optimizers(models, recipe.unet_lr, recipe.unet_steps)
@@ -595,9 +605,8 @@ def resume(path: Path, models: nn.Module, mean: Average, optimizers: Optimizers)
 def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
     """Write the running means as a Stable Diffusion folder in float16, with the curves and the recipe."""
     from diffusers import AutoencoderKL, StableDiffusionPipeline
-    from transformers import CLIPTokenizer
 
-    tokenizer = CLIPTokenizer.from_pretrained(workplace() / "tokenizer")
+    tokenizer = open_tokenizer()
     models = nn.ModuleDict({"unet": new_unet(recipe), "text": new_text_encoder(recipe, tokenizer)})
     tensors = load_file(workplace() / "unet_state.safetensors")
     with torch.no_grad():
@@ -634,8 +643,9 @@ def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> 
     The learning rate starts again. What the rounds before took, and their curves, stays with the weights.
     """
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel
+    from transformers import CLIPTextModel, CLIPTokenizer
 
+    CLIPTokenizer.from_pretrained(folder / "tokenizer").save_pretrained(workplace() / "tokenizer")
     AutoencoderKL.from_pretrained(folder / "vae").float().save_pretrained(workplace() / "vae")
     parts = {
         "unet": UNet2DConditionModel.from_pretrained(folder / "unet").float(),
