@@ -208,7 +208,7 @@ def update(run: Path, reference: Path) -> list[str]:
     for folder, pattern in (("tables", "*.csv"), ("figures", "*.png")):
         shutil.rmtree(reference / folder, ignore_errors=True)
         for path in sorted((run / folder).glob(pattern)):
-            if path.stat().st_size > LARGEST * (5 if folder == "figures" else 1):
+            if path.stat().st_size > LARGEST * (10 if folder == "figures" else 1):
                 left_out.append(f"{folder}/{path.name}")
             else:
                 tables.write_bytes(reference / folder / path.name, path.read_bytes())
