@@ -149,12 +149,15 @@ def read_metadata(path: str | Path) -> object:
 
 
 def write_figure(stem: str | Path, figure: Figure) -> list[Path]:
-    """Write <stem>.png (150 dpi) and <stem>.svg without times or versions in them, and close `figure`."""
+    """Write <stem>.png (150 dpi) and <stem>.svg without times or versions in them, and close `figure`.
+
+    The picture grows or shrinks to what is drawn, so that no title or legend is cut off.
+    """
     import matplotlib.pyplot as plt
 
     def write(suffix: str, **options: object) -> Path:
         data = io.BytesIO()
-        figure.savefig(data, format=suffix, **options)
+        figure.savefig(data, format=suffix, bbox_inches="tight", pad_inches=0.08, **options)
         return write_bytes(f"{stem}.{suffix}", data.getvalue())
 
     with plt.rc_context({"svg.hashsalt": "d3s"}):  # the salt fixes the ids inside the SVG

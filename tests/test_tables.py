@@ -45,6 +45,15 @@ def test_the_same_figure_is_the_same_bytes(tmp_path):
     assert not plt.get_fignums(), "written figures are closed"
 
 
+def test_a_title_longer_than_its_figure_is_written_whole(tmp_path):
+    widths = []
+    for title in ("short", "a title that runs on and on " * 4):
+        figure, ax = plt.subplots(figsize=(3, 2))
+        ax.set_title(title, loc="left")
+        widths.append(plt.imread(tables.write_figure(tmp_path / "t", figure)[0]).shape[1])
+    assert widths[0] < 3.5 * 150 and widths[1] > 1.5 * widths[0]
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path):
     path = tables.write_text(tmp_path / "t.txt", "old")
 

@@ -52,7 +52,7 @@ def draw_directions(summary: pd.DataFrame, paper: dict[str, float]) -> Figure:
         plot_direction(summary, direction, ax, paper=paper.get(direction))
     for ax in axes[1::2]:
         ax.set_yticklabels([])
-    axes[0].legend(loc="lower left", fontsize=9)
+    axes[0].legend(loc="lower center", fontsize=9)
     figure.suptitle("Left: what each part should know. Right: what it should not.")
     return figure
 
