@@ -11,10 +11,12 @@ writes the diffusers folder. Curves are kept as CSV and shipped with the weights
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +27,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from d3s_utils import paths, tables
+from d3s_utils.parallel import one_thread_workers
 from d3s_utils.pocket import captions, world
 from d3s_utils.pocket.judge import Judge, JudgeNet, load_judge
 from d3s_utils.pocket.locator import LocatorNet, location_loss
 from d3s_utils.pocket.muon import Optimizers
+from d3s_utils.pocket.widen import widen
 from d3s_utils.seeds import torch_rng_for
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
 
@@ -53,13 +57,16 @@ class Recipe:
     vae_lr: float = 1e-3
     kl: float = 2e-4
     squared: float = 10.0  # weight of the squared error beside L1
-    unet_channels: tuple[int, ...] = (48, 96, 160)
-    unet_steps: int = 20_000
-    unet_minutes: float = 75.0
+    unet_channels: tuple[int, ...] = (64, 128, 192)
+    unet_steps: int = 40_000
+    unet_minutes: float = 150.0
     unet_batch: int = 64
     unet_lr: float = 1e-3
     text_width: int = 128
     text_layers: int = 2
+    object_weight: float = 2.0  # what an error on the object costs more than one on the background
+    hard: tuple[str, ...] = ("goldfish", "coffee mug", "sports car")  # classes drawn twice as often, slow to learn
+    late: float = 0.7  # below 1, noise levels are drawn more often the higher they are: shapes are decided there
     ema: float = 0.998
     lift: float = 2.0  # added to Stable Diffusion's log-SNR, so that a guide is still seen at high strength ...
     lift_until: float = 0.85  # ... up to this fraction of the way to t = 1000 ...
@@ -106,13 +113,13 @@ def make_scenes(recipe: Recipe) -> None:
         rendered = world.render(table)
         print(f"{split}: {count / (time.time() - started):.0f} scenes a second")
         background = torch.tensor([BACKGROUNDS.index(name) for name in table["background"]])
-        tensors = {"rgb": torch.from_numpy(rendered.rgb), "clean": torch.from_numpy(rendered.clean)}
+        tensors = {name: torch.from_numpy(getattr(rendered, name)) for name in ("rgb", "clean", "mask")}
         labels = {"label": torch.tensor(table["label"].to_numpy()), "background": background}
         tables.write_tensors(path, tensors | labels)
 
 
 def scenes(split: str) -> dict[str, Tensor]:
-    """rgb and clean uint8 (N, 64, 64, 3), label and background int64 (N,)."""
+    """rgb and clean uint8 (N, 64, 64, 3), mask uint8 (N, 64, 64), label and background int64 (N,)."""
     return load_file(workplace() / f"{split}.safetensors")
 
 
@@ -388,7 +395,10 @@ class Average:
 
 @torch.inference_mode()
 def make_latents(recipe: Recipe) -> None:
-    """Encode the scenes once (and an eighth of the clean backgrounds), scaled to unit variance, as float16."""
+    """Encode the scenes once (and an eighth of the clean backgrounds), scaled to unit variance, as float16.
+
+    `object` is the share of each latent's patch that the object covers, (N, 16, 16) uint8, 255 for all of it.
+    """
     from diffusers import AutoencoderKL
 
     path = workplace() / "latents.safetensors"
@@ -403,6 +413,7 @@ def make_latents(recipe: Recipe) -> None:
     latents, clean = encode(data["rgb"]), encode(data["clean"][: len(data["clean"]) // 8])
     scale = 1 / latents.std()
     tensors = {"rgb": (latents * scale).half(), "clean": (clean * scale).half(), "scale": scale.reshape(1)}
+    tensors["object"] = F.adaptive_avg_pool2d(data["mask"].float(), latents.shape[-2:]).round().byte()
     tables.write_tensors(path, tensors)
 
 
@@ -483,19 +494,22 @@ class Lessons:
 
     latents: Tensor  # (N, 4, 16, 16) float16, scenes
     clean: Tensor  # (M, 4, 16, 16) float16, the first scenes without their object
+    covered: Tensor  # (N, 16, 16) uint8, 255 where the object is
     label: Tensor
     background: Tensor
+    chance: Tensor  # (N,), in proportion to how often a scene is drawn
     tokens: Tensor  # (captions, length) int64
     position: dict[str, int]  # caption -> row of tokens
 
-    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Latents (B, 4, 16, 16) float32 and rows of `tokens` (B,)."""
-        index = torch.randint(len(self.latents), (count,), generator=generator)
+    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents (B, 4, 16, 16) float32, how much of each the object covers (B, 1, 16, 16), rows of `tokens` (B,)."""
+        index = torch.multinomial(self.chance, count, replacement=True, generator=generator)
         latents, u = self.latents[index].float(), torch.rand(count, generator=generator)
         bare = (u >= captions.EMPTY) & (u < captions.EMPTY + captions.BARE)
         latents[bare] = self.clean[index[bare] % len(self.clean)].float()
+        covered = self.covered[index, None] / 255 * ~bare[:, None, None, None]
         rows = [self.caption_row(int(i), float(v)) for i, v in zip(index, u, strict=True)]
-        return latents, torch.tensor(rows)
+        return latents, covered, torch.tensor(rows)
 
     def caption_row(self, index: int, u: float) -> int:
         if u < captions.EMPTY:
@@ -507,29 +521,94 @@ class Lessons:
         return self.position[captions.caption(name, BACKGROUNDS[self.background[index]], definition)]
 
 
-def open_lessons(tokenizer) -> Lessons:
+def open_lessons(tokenizer, recipe: Recipe) -> Lessons:
     data, latents = scenes("train"), load_file(workplace() / "latents.safetensors")
     said = captions.all_captions()
     tokens = tokenizer(said, padding="max_length", return_tensors="pt", max_length=tokenizer.model_max_length)
     position = {text: row for row, text in enumerate(said)}
-    return Lessons(latents["rgb"], latents["clean"], data["label"], data["background"], tokens["input_ids"], position)
+    hard = torch.tensor([name in recipe.hard for name in CLASSES["class_name"]])
+    return Lessons(
+        latents["rgb"],
+        latents["clean"],
+        latents["object"],
+        data["label"],
+        data["background"],
+        1.0 + hard[data["label"]],
+        tokens["input_ids"],
+        position,
+    )
 
 
-def unet_loss(models: nn.ModuleDict, lessons: Lessons, kept: Tensor, recipe: Recipe, step: int) -> Tensor:
-    """v-prediction (Salimans & Ho, 2022), each noise level weighted by min(1, 5 / (SNR + 1))."""
+@dataclass(frozen=True)
+class Noised:
+    """A batch, or a part of one, ready for the UNet."""
+
+    latents: Tensor  # (B, 4, 16, 16), signal and noise
+    times: Tensor
+    tokens: Tensor  # (captions, length), those of this batch
+    said: Tensor  # (B,), rows of `tokens`
+    wanted: Tensor  # (B, 4, 16, 16), v
+    weight: Tensor  # (B, 1, 16, 16)
+
+    def part(self, of: int) -> list[Noised]:
+        """`of` equal parts."""
+        rows = torch.arange(len(self.latents)).chunk(of)
+        each = ("latents", "times", "said", "wanted", "weight")
+        return [replace(self, **{name: getattr(self, name)[row] for name in each}) for row in rows]
+
+
+def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int) -> Noised:
+    """What the UNet sees at `step`, and the v it should predict (Salimans & Ho, 2022).
+
+    Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it.
+    """
     generator = torch_rng_for(recipe.seed, "unet", step)
-    latents, rows = lessons.batch(recipe.unet_batch, generator)
+    latents, covered, rows = lessons.batch(recipe.unet_batch, generator)
     stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
-    times = (stratified * len(kept)).long()
+    times = (stratified**recipe.late * len(kept)).long().clamp(max=len(kept) - 1)
     signal, noise_level = (power.sqrt()[:, None, None, None] for power in (kept[times], 1 - kept[times]))
     noise = torch.randn(latents.shape, generator=generator)
-    distinct, inverse = rows.unique(return_inverse=True)
-    with torch.autocast("cpu", torch.bfloat16):
-        text = models["text"](lessons.tokens[distinct]).last_hidden_state[inverse]
-        guess = models["unet"](signal * latents + noise_level * noise, times, text).sample.float()
-    error = (guess - (signal * noise - noise_level * latents)).square().mean((1, 2, 3))
+    distinct, said = rows.unique(return_inverse=True)
     snr = kept[times] / (1 - kept[times])
-    return (error * (5 / (snr + 1)).clamp(max=1)).mean()
+    weight = (5 / (snr + 1)).clamp(max=1)[:, None, None, None] * (1 + recipe.object_weight * covered)
+    wanted = signal * noise - noise_level * latents
+    return Noised(signal * latents + noise_level * noise, times, lessons.tokens[distinct], said, wanted, weight)
+
+
+def unet_loss(models: nn.ModuleDict, batch: Noised) -> Tensor:
+    with torch.autocast("cpu", torch.bfloat16):
+        text = models["text"](batch.tokens).last_hidden_state[batch.said]
+        guess = models["unet"](batch.latents, batch.times, text).sample.float()
+    return (batch.weight * (guess - batch.wanted).square()).mean()
+
+
+class Team:
+    """Copies of the models that share their weights, each on a thread of its own with its part of a batch.
+
+    Two threads in one step of a network this small spend a third of their time waiting for each other.
+    """
+
+    def __init__(self, models: nn.ModuleDict, workers: ThreadPoolExecutor, size: int):
+        self.workers, self.members = workers, [models, *(copy.deepcopy(models) for _ in range(size - 1))]
+        for member in self.members[1:]:
+            for mine, shared in zip(member.parameters(), models.parameters(), strict=True):
+                mine.data = shared.data
+
+    def backward(self, batch: Noised) -> float:
+        """The mean loss of a batch, and its gradient in the models' `grad`."""
+
+        def work(member: nn.ModuleDict, part: Noised) -> float:
+            loss = unet_loss(member, part) * len(part.latents) / len(batch.latents)
+            loss.backward()
+            return loss.item()
+
+        loss = sum(self.workers.map(work, self.members, batch.part(len(self.members))))
+        for member in self.members[1:]:
+            for mine, shared in zip(member.parameters(), self.members[0].parameters(), strict=True):
+                if mine.grad is not None:
+                    shared.grad.add_(mine.grad)
+                    mine.grad = None
+        return loss
 
 
 def open_tokenizer():
@@ -547,19 +626,18 @@ def train_unet(recipe: Recipe) -> None:
     torch.manual_seed(recipe.seed)
     tokenizer = open_tokenizer()
     models = nn.ModuleDict({"unet": new_unet(recipe), "text": new_text_encoder(recipe, tokenizer)})
-    mean = Average(models, recipe.ema)
-    optimizers = Optimizers(models, recipe.unet_lr, recipe.unet_steps)
+    mean, workers = Average(models, recipe.ema), one_thread_workers(recipe.threads)
+    optimizers = Optimizers(models, recipe.unet_lr, recipe.unet_steps, workers=workers)
     state = workplace() / "unet_state.safetensors"
     step, seconds = resume(state, models, mean, optimizers)
-    lessons, kept, curve = open_lessons(tokenizer), (1 - lifted_betas(recipe)).cumprod(0).float(), Curve("unet")
+    lessons, kept, curve = open_lessons(tokenizer, recipe), (1 - lifted_betas(recipe)).cumprod(0).float(), Curve("unet")
     progress, losses = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes), []
+    team = Team(models, workers, recipe.threads)
     while progress < 1:
         started = time.time()
-        loss = unet_loss(models, lessons, kept, recipe, step)
-        loss.backward()
+        losses.append(team.backward(noised_batch(lessons, kept, recipe, step)))
         norm = optimizers.step(progress, step)
         mean.update()
-        losses.append(loss.item())
         step, seconds = step + 1, seconds + time.time() - started
         progress = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes)
         if step % 50 == 0:
@@ -640,30 +718,37 @@ def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") ->
 def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
     """Put the shipped autoencoder, UNet and text encoder where the stages look, to train the UNet one round further.
 
-    The learning rate starts again. What the rounds before took, and their curves, stays with the weights.
+    The learning rate starts again. A UNet with fewer channels than the recipe's is widened first. What the rounds
+    before took, and their curves, stays with the weights.
     """
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
     CLIPTokenizer.from_pretrained(folder / "tokenizer").save_pretrained(workplace() / "tokenizer")
     AutoencoderKL.from_pretrained(folder / "vae").float().save_pretrained(workplace() / "vae")
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet").float()
+    if tuple(unet.config.block_out_channels) != recipe.unet_channels:
+        unet = widen(unet, new_unet(recipe), recipe.seed)
     parts = {
-        "unet": UNet2DConditionModel.from_pretrained(folder / "unet").float(),
+        "unet": unet,
         "text": CLIPTextModel.from_pretrained(folder / "text_encoder").float(),
     }
     models = nn.ModuleDict(parts)
     mean, optimizers = Average(models, recipe.ema), Optimizers(models, recipe.unet_lr, recipe.unet_steps)
     save_state(workplace() / "unet_state.safetensors", models, mean, optimizers, step=0, seconds=0.0)
     notes = json.loads((folder / "training" / "recipe.json").read_text())
-    rounds = [*notes.get("earlier_rounds", []), {key: notes[key] for key in ("unet_steps_done", "unet_seconds")}]
+    rounds = [*notes.get("earlier_rounds", []), {key: notes[key] for key in ROUND}]
     tables.write_json(workplace() / "earlier_rounds.json", rounds)
     curve = (folder / "training" / "unet_curve.csv").read_text()
     tables.write_text(workplace() / f"unet_round_{len(rounds)}_curve.csv", curve)
     (workplace() / "unet_curve.csv").unlink(missing_ok=True)
 
 
-def earlier_rounds() -> list[dict[str, int]]:
-    """Steps and seconds of the rounds of training that `adopt` took up, oldest first."""
+ROUND = ("unet_steps_done", "unet_seconds", "unet_channels")  # what is remembered of a round
+
+
+def earlier_rounds() -> list[dict]:
+    """Steps, seconds and channels of the rounds of training that `adopt` took up, oldest first."""
     path = workplace() / "earlier_rounds.json"
     return json.loads(path.read_text()) if path.is_file() else []
 

@@ -1,0 +1,118 @@
+"""Training the pocket generator: what the UNet is shown, what two threads make of it, and how a network grows."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from d3s_utils.parallel import one_thread_workers
+from d3s_utils.pocket import train_generator as training
+from d3s_utils.pocket.muon import Muon
+from d3s_utils.pocket.widen import widen
+from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+
+RECIPE = training.Recipe(unet_channels=(16, 32, 48), unet_batch=8)
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def lessons() -> training.Lessons:
+    generator = torch.Generator().manual_seed(0)
+    said = training.captions.all_captions()
+    return training.Lessons(
+        latents=torch.randn(COUNT, 4, 16, 16, generator=generator).half(),
+        clean=torch.randn(COUNT // 8, 4, 16, 16, generator=generator).half(),
+        covered=torch.full((COUNT, 16, 16), 255, dtype=torch.uint8),
+        label=torch.arange(COUNT) % len(CLASSES),
+        background=torch.arange(COUNT) % len(BACKGROUNDS),
+        chance=torch.ones(COUNT),
+        tokens=torch.randint(0, 50, (len(said), 16), generator=generator),
+        position={text: row for row, text in enumerate(said)},
+    )
+
+
+@pytest.fixture(scope="module")
+def kept() -> torch.Tensor:
+    return (1 - training.lifted_betas(RECIPE)).cumprod(0).float()
+
+
+def new_models() -> nn.ModuleDict:
+    torch.manual_seed(0)
+    tokenizer = type("Tokenizer", (), {"model_max_length": 16, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1})
+    tokenizer.__len__ = lambda self: 50
+    return nn.ModuleDict({"unet": training.new_unet(RECIPE), "text": training.new_text_encoder(RECIPE, tokenizer())})
+
+
+def test_the_signal_and_the_wanted_v_give_back_the_latents(lessons, kept):
+    batch = training.noised_batch(lessons, kept, RECIPE, step=3)
+    signal, noise = kept[batch.times].sqrt(), (1 - kept[batch.times]).sqrt()
+    latents = signal[:, None, None, None] * batch.latents - noise[:, None, None, None] * batch.wanted
+    gap = (latents[:, None] - torch.cat([lessons.latents, lessons.clean]).float()).abs().flatten(2).amax(2).amin(1)
+    assert gap.max() < 1e-3
+    again = training.noised_batch(lessons, kept, RECIPE, step=3)
+    assert torch.equal(batch.latents, again.latents)
+    assert not torch.equal(batch.latents, training.noised_batch(lessons, kept, RECIPE, step=4).latents)
+
+
+def test_an_error_on_the_object_costs_more(lessons, kept):
+    bare = replace(lessons, covered=torch.zeros_like(lessons.covered))
+    ratio = training.noised_batch(lessons, kept, RECIPE, 0).weight / training.noised_batch(bare, kept, RECIPE, 0).weight
+    assert set(ratio.unique().tolist()) <= {1.0, 1.0 + RECIPE.object_weight}
+    assert ratio.max() == 1.0 + RECIPE.object_weight
+
+
+def test_hard_classes_are_drawn_more_often(lessons):
+    hard = replace(lessons, chance=1.0 + (lessons.label == 2))
+    drawn = torch.cat([hard.batch(64, torch.Generator().manual_seed(seed))[2] for seed in range(60)])
+    goldfish = [row for text, row in lessons.position.items() if "goldfish" in text]
+    share = torch.isin(drawn, torch.tensor(goldfish)).float().mean() / (1 - training.captions.EMPTY - 0.05)
+    assert 0.15 < share < 0.21  # two in eleven
+
+
+def test_two_threads_find_the_gradient_of_the_whole_batch(lessons, kept):
+    models, batch = new_models(), training.noised_batch(lessons, kept, RECIPE, 0)
+    alone = copy.deepcopy(models)
+    loss = training.unet_loss(alone, batch)
+    loss.backward()
+    with one_thread_workers(2) as workers:
+        together = training.Team(models, workers, 2).backward(batch)
+    assert together == pytest.approx(loss.item(), rel=0.01)
+    wanted, found = (torch.cat([p.grad.flatten() for p in module.parameters()]) for module in (alone, models))
+    assert (wanted - found).norm() < 0.05 * wanted.norm()  # bfloat16
+
+
+def test_muon_steps_the_same_with_and_without_workers():
+    steps = []
+    for count in (0, 2):
+        weights = [nn.Parameter(torch.linspace(-1, 1, 6 * n).reshape(6, n)) for n in (3, 5, 9)]
+        for weight in weights:
+            weight.grad = weight.detach().cos()
+        if count:
+            with one_thread_workers(count) as workers:
+                Muon(weights, 0.1, workers=workers).step()
+        else:
+            Muon(weights, 0.1).step()
+        steps.append(weights)
+    assert all(torch.allclose(*pair, atol=1e-3) for pair in zip(*steps, strict=True))
+
+
+def test_a_wider_network_computes_nearly_the_same():
+    old = new_models()["unet"].eval()
+    with torch.no_grad():  # an untrained output layer says little
+        nn.init.normal_(old.conv_out.weight, std=0.1)
+    wider = training.new_unet(replace(RECIPE, unet_channels=(32, 64, 96))).eval()
+    widen(old, wider)
+    latents, text = torch.randn(4, 4, 16, 16), torch.randn(4, 16, RECIPE.text_width)
+    for time in (20, 500, 980):
+        with torch.inference_mode():
+            before, after = (unet(latents, torch.tensor(time), text).sample for unet in (old, wider))
+        assert (before - after).norm() < 0.1 * before.norm()
+
+
+def test_only_channels_may_differ():
+    deeper = training.new_unet(RECIPE)
+    deeper.mid_block.attentions[0].extra = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="only their channels may differ"):
+        widen(training.new_unet(RECIPE), deeper)
