@@ -70,7 +70,7 @@ lint: $(READY)  ## check the style of the code, notebooks included
 	$(PYTHON) -m ruff check .
 
 pocket-generator: $(READY)  ## train the pocket generator again, from nothing (hours on a CPU)
-	$(PYTHON) -m d3s_utils.pocket.train_generator
+	$(PYTHON) -m d3s_utils.pocket.training
 
 clean:  ## remove this run; other runs, the reference and the environment stay
 	@test "$(RUN)" != reference || { echo "outputs/reference is committed and stays"; exit 1; }

@@ -8,19 +8,21 @@ import torch
 from torch import nn
 
 from d3s_utils.parallel import one_thread_workers
-from d3s_utils.pocket import train_generator as training
+from d3s_utils.pocket import captions
 from d3s_utils.pocket.muon import Muon
-from d3s_utils.pocket.widen import widen
+from d3s_utils.pocket.training import unet as training
+from d3s_utils.pocket.training.recipe import Recipe
+from d3s_utils.pocket.training.widen import widen
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
 
-RECIPE = training.Recipe(unet_channels=(16, 32, 48), unet_batch=8)
+RECIPE = Recipe(unet_channels=(16, 32, 48), unet_batch=8)
 COUNT = 40
 
 
 @pytest.fixture(scope="module")
 def lessons() -> training.Lessons:
     generator = torch.Generator().manual_seed(0)
-    said = training.captions.all_captions()
+    said = captions.all_captions()
     return training.Lessons(
         latents=torch.randn(COUNT, 4, 16, 16, generator=generator).half(),
         clean=torch.randn(COUNT // 8, 4, 16, 16, generator=generator).half(),
@@ -67,7 +69,7 @@ def test_hard_classes_are_drawn_more_often(lessons):
     hard = replace(lessons, chance=1.0 + (lessons.label == 2))
     drawn = torch.cat([hard.batch(64, torch.Generator().manual_seed(seed))[2] for seed in range(60)])
     goldfish = [row for text, row in lessons.position.items() if "goldfish" in text]
-    share = torch.isin(drawn, torch.tensor(goldfish)).float().mean() / (1 - training.captions.EMPTY - 0.05)
+    share = torch.isin(drawn, torch.tensor(goldfish)).float().mean() / (1 - captions.EMPTY - 0.05)
     assert 0.15 < share < 0.21  # two in eleven
 
 
@@ -116,3 +118,9 @@ def test_only_channels_may_differ():
     deeper.mid_block.attentions[0].extra = nn.Linear(2, 2)
     with pytest.raises(ValueError, match="only their channels may differ"):
         widen(training.new_unet(RECIPE), deeper)
+
+
+def test_the_stages_that_are_run_by_default_start_from_nothing():
+    from d3s_utils.pocket.training.__main__ import STAGES
+
+    assert list(STAGES) == ["adopt", "scenes", "judge", "locator", "vae", "latents", "unet", "export"]

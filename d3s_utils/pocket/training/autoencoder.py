@@ -1,0 +1,136 @@
+"""The autoencoder, and the latents it makes of the renders."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3s_utils import tables
+from d3s_utils.pocket import world
+from d3s_utils.pocket.muon import Optimizers
+from d3s_utils.pocket.training.recipe import Average, Curve, Recipe, progress_of, workplace
+from d3s_utils.pocket.training.scenes import pixels, scenes
+from d3s_utils.seeds import torch_rng_for
+
+
+def new_vae(recipe: Recipe):
+    """A 4x autoencoder with four latent channels, all convolutions."""
+    from diffusers import AutoencoderKL
+
+    levels = len(recipe.vae_channels)
+    return AutoencoderKL(
+        sample_size=world.SIZE,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=8,
+        block_out_channels=recipe.vae_channels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        mid_block_add_attention=False,
+    )
+
+
+def paste_some(images: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
+    """A quarter of the batch becomes guides: a neighbour's picture, shrunk, pasted square on the clean background."""
+    images, side = images.clone(), round(0.4 * images.shape[-1])
+    small = F.interpolate(images.roll(1, 0), (side, side), mode="area")
+    corners = torch.randint(images.shape[-1] - side + 1, (len(images), 2), generator=generator)
+    for row in range(0, len(images), 4):
+        left, top = corners[row].tolist()
+        images[row] = clean[row]
+        images[row, :, top : top + side, left : left + side] = small[row]
+    return images
+
+
+def slopes(images: Tensor) -> tuple[Tensor, Tensor]:
+    return images.diff(dim=2), images.diff(dim=3)
+
+
+def vae_loss(vae: nn.Module, images: Tensor, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, float]:
+    """L1 of pixels and of slopes, squared error and a whiff of KL; also the squared error on [0, 1] pixels."""
+    with torch.autocast("cpu", torch.bfloat16):
+        moments = vae._encode(images)
+        mean, logvar = moments.float().chunk(2, dim=1)
+        logvar = logvar.clamp(-20, 10)
+        latent = mean + torch.randn(mean.shape, generator=generator) * (0.5 * logvar).exp()
+        out = vae._decode(latent, return_dict=False)[0].float()
+    edges = sum((a - b).abs().mean() for a, b in zip(slopes(out), slopes(images), strict=True))
+    kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    error = (out - images).div(2).square().mean()
+    loss = (out - images).abs().mean() + 0.5 * edges + recipe.kl * kl + recipe.squared * error
+    return loss, error.item()
+
+
+def train_vae(recipe: Recipe) -> None:
+    """The autoencoder, on renders and guides, in rounds: each restarts the learning rate from the last mean."""
+    if (workplace() / "vae" / "diffusion_pytorch_model.safetensors").exists():
+        return
+    for number in range(recipe.vae_rounds):
+        if not (workplace() / f"vae-{number}" / "diffusion_pytorch_model.safetensors").exists():
+            train_vae_round(recipe, number)
+    new_vae(recipe).from_pretrained(workplace() / f"vae-{recipe.vae_rounds - 1}").save_pretrained(workplace() / "vae")
+
+
+def train_vae_round(recipe: Recipe, number: int) -> None:
+    torch.manual_seed(recipe.seed)
+    vae = new_vae(recipe)
+    vae = vae if number == 0 else vae.from_pretrained(workplace() / f"vae-{number - 1}")
+    vae = vae.train().to(memory_format=torch.channels_last)
+    data, curve, mean = scenes("train"), Curve("vae"), Average(vae, recipe.ema)
+    optimizers = Optimizers(nn.ModuleList([vae]), recipe.vae_lr / (1 + number), recipe.vae_steps)
+    started, step, progress = time.time(), 0, 0.0
+    while progress < 1:
+        generator = torch_rng_for(recipe.seed, "vae", number, step)
+        index = torch.randint(len(data["label"]), (recipe.vae_batch,), generator=generator)
+        images = paste_some(pixels(data["rgb"][index]), pixels(data["clean"][index]), generator)
+        loss, error = vae_loss(vae, images.to(memory_format=torch.channels_last), recipe, generator)
+        loss.backward()
+        norm = optimizers.step(progress, step)
+        mean.update()
+        step += 1
+        progress = progress_of(step, recipe.vae_steps, time.time() - started, recipe.vae_minutes)
+        if step % 50 == 0:
+            psnr = -10 * math.log10(error)
+            curve.add(round=number, step=step, seconds=time.time() - started, loss=loss.item(), psnr=psnr, norm=norm)
+    mean.copy_to(vae)
+    vae.to(memory_format=torch.contiguous_format).eval()
+    print("held-out PSNR", held_out_psnr(vae))
+    vae.save_pretrained(workplace() / f"vae-{number}")
+
+
+@torch.inference_mode()
+def held_out_psnr(vae: nn.Module) -> float:
+    """Mean over held-out renders of the peak signal-to-noise ratio in dB, on [0, 1] pixels."""
+    errors = []
+    for images in pixels(scenes("held_out")["rgb"]).split(100):
+        out = vae.decode(vae.encode(images).latent_dist.mean).sample.clamp(-1, 1)
+        errors.append((out - images).div(2).square().mean((1, 2, 3)))
+    return float((-10 * torch.cat(errors).log10()).mean())
+
+
+@torch.inference_mode()
+def make_latents(recipe: Recipe) -> None:
+    """Encode the scenes once (and an eighth of the clean backgrounds), scaled to unit variance, as float16.
+
+    `object` is the share of each latent's patch that the object covers, (N, 16, 16) uint8, 255 for all of it.
+    """
+    from diffusers import AutoencoderKL
+
+    path = workplace() / "latents.safetensors"
+    if path.exists():
+        return
+    vae, data = AutoencoderKL.from_pretrained(workplace() / "vae").eval(), scenes("train")
+
+    def encode(images: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return torch.cat([vae.encode(pixels(part)).latent_dist.mean.float() for part in images.split(100)])
+
+    latents, clean = encode(data["rgb"]), encode(data["clean"][: len(data["clean"]) // 8])
+    scale = 1 / latents.std()
+    tensors = {"rgb": (latents * scale).half(), "clean": (clean * scale).half(), "scale": scale.reshape(1)}
+    tensors["object"] = F.adaptive_avg_pool2d(data["mask"].float(), latents.shape[-2:]).round().byte()
+    tables.write_tensors(path, tensors)

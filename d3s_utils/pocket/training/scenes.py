@@ -1,0 +1,61 @@
+"""The renders everything is trained on."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from d3s_utils import tables
+from d3s_utils.pocket import world
+from d3s_utils.pocket.training.recipe import Recipe, workplace
+from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+
+
+def scene_table(recipe: Recipe, split: str, count: int) -> pd.DataFrame:
+    """Scenes without habit, class by class in turn."""
+    classes = list(CLASSES["class_name"])
+    each = -(-count // len(classes))
+    table = world.natural_scenes(recipe.seed, split, classes, each, habit=1 / len(BACKGROUNDS), key="generator")
+    return table.sort_values("scene_id", key=lambda ids: ids.str[-5:] + ids, ignore_index=True).head(count)
+
+
+def make_scenes(recipe: Recipe) -> None:
+    """Render the training and held-out scenes, with their clean backgrounds."""
+    for split, count in (("train", recipe.scenes), ("held_out", recipe.held_out)):
+        path = workplace() / f"{split}.safetensors"
+        if path.exists():
+            continue
+        table, started = scene_table(recipe, split, count), time.time()
+        rendered = world.render(table)
+        print(f"{split}: {count / (time.time() - started):.0f} scenes a second")
+        background = torch.tensor([BACKGROUNDS.index(name) for name in table["background"]])
+        tensors = {name: torch.from_numpy(getattr(rendered, name)) for name in ("rgb", "clean", "mask")}
+        labels = {"label": torch.tensor(table["label"].to_numpy()), "background": background}
+        tables.write_tensors(path, tensors | labels)
+
+
+def scenes(split: str) -> dict[str, Tensor]:
+    """rgb and clean uint8 (N, 64, 64, 3), mask uint8 (N, 64, 64), label and background int64 (N,)."""
+    return load_file(workplace() / f"{split}.safetensors")
+
+
+def pixels(images: Tensor) -> Tensor:
+    """uint8 (B, S, S, 3) to float (B, 3, S, S) in [-1, 1]."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def blemish(images: Tensor, generator: torch.Generator, mirror: bool = True) -> Tensor:
+    """Blur, noise and light on images (B, 3, S, S) in [0, 1], so that a network reads shapes and not crisp edges."""
+    count = len(images)
+    small = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear", align_corners=False)
+    images = torch.lerp(images, small, torch.rand(count, 1, 1, 1, generator=generator) ** 2)
+    noise = torch.randn(images.shape, generator=generator) * 0.06 * torch.rand(count, 1, 1, 1, generator=generator)
+    light = 1 + 0.3 * (torch.rand(count, 3, 1, 1, generator=generator) - 0.5)
+    flip = (torch.rand(count, generator=generator) < 0.5) & torch.tensor(mirror)
+    images = torch.where(flip[:, None, None, None], images.flip(3), images)
+    return (images * light + noise).clamp(0, 1)
