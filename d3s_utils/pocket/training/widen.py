@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 SPLIT = 0.2  # a copied channel keeps 0.5 +- this of its outgoing weights, so that the two grow apart
+RIDGE = 1e-3  # of the mean square of a sinusoid
 
 
 def widen(old: nn.Module, new: nn.Module, seed: int = 0) -> nn.Module:
@@ -70,9 +71,14 @@ def _shares(sources: Tensor, few: int, generator: torch.Generator) -> Tensor:
 
 
 def _time_weight(old: Tensor, old_unet: nn.Module, new_unet: nn.Module) -> Tensor:
-    """Wider sinusoids have other frequencies: the weight that makes of them what the old one made, at all times."""
+    """Wider sinusoids have other frequencies: the weight that makes of them what the old one made, at all times.
+
+    Ridge regression: sinusoids are nearly dependent, and weights that cancel each other would drown in bfloat16.
+    """
     times = torch.arange(1000)
     wanted = old_unet.time_proj(times).double() @ old.detach().double().T
-    rows = _sources(len(old), new_unet.time_embedding.linear_1.out_features, {})
-    found = torch.linalg.lstsq(new_unet.time_proj(times).double(), wanted[:, rows], driver="gelsd").solution
+    wanted = wanted[:, _sources(len(old), new_unet.time_embedding.linear_1.out_features, {})]
+    waves = new_unet.time_proj(times).double()
+    gram = waves.T @ waves
+    found = torch.linalg.solve(gram + RIDGE * gram.diagonal().mean() * torch.eye(len(gram)), waves.T @ wanted)
     return found.T.to(old.dtype)
