@@ -3,13 +3,18 @@
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from d3s_utils.parallel import one_thread_workers
 from d3s_utils.pocket import captions
+from d3s_utils.pocket.judge import load_judge
 from d3s_utils.pocket.muon import Muon
+from d3s_utils.pocket.training import recipe as recipes
+from d3s_utils.pocket.training import scenes
 from d3s_utils.pocket.training import unet as training
 from d3s_utils.pocket.training.recipe import Recipe
 from d3s_utils.pocket.training.widen import widen
@@ -26,6 +31,7 @@ def lessons() -> training.Lessons:
     return training.Lessons(
         latents=torch.randn(COUNT, 4, 16, 16, generator=generator).half(),
         clean=torch.randn(COUNT // 8, 4, 16, 16, generator=generator).half(),
+        guide=torch.randn(COUNT, 4, 16, 16, generator=generator).half(),
         covered=torch.full((COUNT, 16, 16), 255, dtype=torch.uint8),
         label=torch.arange(COUNT) % len(CLASSES),
         background=torch.arange(COUNT) % len(BACKGROUNDS),
@@ -47,8 +53,46 @@ def new_models() -> nn.ModuleDict:
     return nn.ModuleDict({"unet": training.new_unet(RECIPE), "text": training.new_text_encoder(RECIPE, tokenizer())})
 
 
+def test_an_image_that_starts_from_its_guide_starts_from_the_noised_guide_itself(lessons, kept):
+    """With everything remembered and the level that of the start, x = sqrt(a) guide + sqrt(1 - a) noise."""
+    way = torch.full((64,), 0.9)
+    always = replace(RECIPE, guides=1.0)
+    left = training.memory(way, kept, always, torch.Generator().manual_seed(0))
+    most = (kept[900] / (1 - kept[900])).sqrt()
+    assert left.max() <= most and left.min() >= (kept[999] / (1 - kept[999])).sqrt()
+    scene, guide, noise = (torch.randn(4, generator=torch.Generator().manual_seed(seed)) for seed in range(3))
+    started = kept[900].sqrt() * scene + (1 - kept[900]).sqrt() * (noise + most * (guide - scene))
+    assert torch.allclose(started, kept[900].sqrt() * guide + (1 - kept[900]).sqrt() * noise, atol=1e-5)
+    assert not training.memory(way, kept, replace(RECIPE, guides=0.0), torch.Generator()).any()
+
+
+def test_no_guide_is_remembered_from_below_the_least_strength(lessons, kept):
+    always = replace(RECIPE, guides=1.0)
+    left = training.memory(torch.zeros(500), kept, always, torch.Generator().manual_seed(0))
+    assert left.max() <= (kept[600] / (1 - kept[600])).sqrt()
+
+
+def test_a_guide_shows_its_object_where_the_scene_has_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
+    recipe = replace(RECIPE, scenes=60, held_out=1)
+    scenes.make_scenes(recipe)
+    scenes.make_guides(recipe)
+    data, guides = scenes.scenes("train"), load_file(recipes.workplace() / "guides.safetensors")["guide"]
+    changed = (guides.int() - data["clean"].int()).abs().sum(-1)
+    assert guides.shape == data["rgb"].shape and (changed > 0).any((1, 2)).all()
+    found = load_judge().locate(guides.numpy(), data["label"])
+    off = np.hypot(*(found - scenes.centres(data["mask"])).T)
+    assert np.median(off) < 0.08  # an object near the edge is pasted as near as the square allows
+
+
+def test_neighbours_are_others_of_the_same_group():
+    groups = np.array([0, 1, 0, 1, 1, 0])
+    other = scenes.neighbours(groups, np.random.default_rng(0))
+    assert (groups[other] == groups).all() and (other != np.arange(6)).all() and sorted(other) == list(range(6))
+
+
 def test_the_signal_and_the_wanted_v_give_back_the_latents(lessons, kept):
-    batch = training.noised_batch(lessons, kept, RECIPE, step=3)
+    batch = training.noised_batch(lessons, kept, RECIPE, step=3)  # with and without a guide in the noise
     signal, noise = kept[batch.times].sqrt(), (1 - kept[batch.times]).sqrt()
     latents = signal[:, None, None, None] * batch.latents - noise[:, None, None, None] * batch.wanted
     gap = (latents[:, None] - torch.cat([lessons.latents, lessons.clean]).float()).abs().flatten(2).amax(2).amin(1)
@@ -67,7 +111,7 @@ def test_an_error_on_the_object_costs_more(lessons, kept):
 
 def test_hard_classes_are_drawn_more_often(lessons):
     hard = replace(lessons, chance=1.0 + (lessons.label == 2))
-    drawn = torch.cat([hard.batch(64, torch.Generator().manual_seed(seed))[2] for seed in range(60)])
+    drawn = torch.cat([hard.batch(64, torch.Generator().manual_seed(seed))[3] for seed in range(60)])
     goldfish = [row for text, row in lessons.position.items() if "goldfish" in text]
     share = torch.isin(drawn, torch.tensor(goldfish)).float().mean() / (1 - captions.EMPTY - 0.05)
     assert 0.15 < share < 0.21  # two in eleven
@@ -124,4 +168,4 @@ def test_only_channels_may_differ():
 def test_the_stages_that_are_run_by_default_start_from_nothing():
     from d3s_utils.pocket.training.__main__ import STAGES
 
-    assert list(STAGES) == ["adopt", "scenes", "judge", "locator", "vae", "latents", "unet", "export"]
+    assert list(STAGES) == ["adopt", "scenes", "guides", "judge", "locator", "vae", "latents", "unet", "export"]

@@ -1,11 +1,11 @@
 """Train the pocket generator and its judge from nothing: `make pocket-generator`.
 
-Six stages, each resumable, under outputs/pocket-generator/: scenes, judge, locator, vae, latents, unet; then `export`
-writes the diffusers folder. Curves are kept as CSV and shipped with the weights.
+Seven stages, each resumable, under outputs/pocket-generator/: scenes, guides, judge, locator, vae, latents, unet; then
+`export` writes the diffusers folder. Curves are kept as CSV and shipped with the weights.
 
     python -m d3s_utils.pocket.training                 every stage that is not finished
     python -m d3s_utils.pocket.training unet export     these two
-    python -m d3s_utils.pocket.training adopt scenes latents unet export     train the shipped weights further
+    python -m d3s_utils.pocket.training adopt scenes guides latents unet export     train the shipped weights further
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from d3s_utils.pocket.training.autoencoder import make_latents, train_vae
 from d3s_utils.pocket.training.export import adopt, export
 from d3s_utils.pocket.training.judge import train_judge, train_locator
 from d3s_utils.pocket.training.recipe import Recipe
-from d3s_utils.pocket.training.scenes import make_scenes
+from d3s_utils.pocket.training.scenes import make_guides, make_scenes
 from d3s_utils.pocket.training.unet import train_unet
 
 STAGES = {
     "adopt": adopt,
     "scenes": make_scenes,
+    "guides": make_guides,
     "judge": train_judge,
     "locator": train_locator,
     "vae": train_vae,

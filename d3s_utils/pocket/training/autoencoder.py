@@ -6,6 +6,7 @@ import math
 import time
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -114,7 +115,7 @@ def held_out_psnr(vae: nn.Module) -> float:
 
 @torch.inference_mode()
 def make_latents(recipe: Recipe) -> None:
-    """Encode the scenes once (and an eighth of the clean backgrounds), scaled to unit variance, as float16.
+    """Encode scenes and guides once (and an eighth of the clean backgrounds), scaled to unit variance, as float16.
 
     `object` is the share of each latent's patch that the object covers, (N, 16, 16) uint8, 255 for all of it.
     """
@@ -130,7 +131,9 @@ def make_latents(recipe: Recipe) -> None:
             return torch.cat([vae.encode(pixels(part)).latent_dist.mean.float() for part in images.split(100)])
 
     latents, clean = encode(data["rgb"]), encode(data["clean"][: len(data["clean"]) // 8])
+    guides = encode(load_file(workplace() / "guides.safetensors")["guide"])
     scale = 1 / latents.std()
     tensors = {"rgb": (latents * scale).half(), "clean": (clean * scale).half(), "scale": scale.reshape(1)}
+    tensors["guide"] = (guides * scale).half()
     tensors["object"] = F.adaptive_avg_pool2d(data["mask"].float(), latents.shape[-2:]).round().byte()
     tables.write_tensors(path, tensors)

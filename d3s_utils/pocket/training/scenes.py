@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
@@ -11,9 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from d3s_utils import tables
+from d3s_utils.guides import patch_side
 from d3s_utils.pocket import world
 from d3s_utils.pocket.training.recipe import Recipe, workplace
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+from d3s_utils.seeds import rng_for
+from d3s_utils.taxonomy import BACKGROUNDS, CLASSES, HABITS
 
 
 def scene_table(recipe: Recipe, split: str, count: int) -> pd.DataFrame:
@@ -59,3 +62,47 @@ def blemish(images: Tensor, generator: torch.Generator, mirror: bool = True) -> 
     flip = (torch.rand(count, generator=generator) < 0.5) & torch.tensor(mirror)
     images = torch.where(flip[:, None, None, None], images.flip(3), images)
     return (images * light + noise).clamp(0, 1)
+
+
+# Guides ---------------------------------------------------------------------------------------------------------------
+
+
+def make_guides(recipe: Recipe) -> None:
+    """A guide for each training scene: its object, photographed elsewhere, pasted where the scene has it.
+
+    The photograph shows the same object in another light and mostly at home, shrunk and square; the background is
+    another clean one of the asked place.
+    """
+    path = workplace() / "guides.safetensors"
+    if path.exists():
+        return
+    table, data, rng = scene_table(recipe, "train", recipe.scenes), scenes("train"), rng_for(recipe.seed, "guides")
+    home = rng.random(len(table)) < 0.8
+    away = np.array(BACKGROUNDS)[rng.integers(0, len(BACKGROUNDS), len(table))]
+    photographs = world.render(table.assign(background=np.where(home, table["class_name"].map(HABITS), away)))
+    inside = photographs.factors[["centre_x", "centre_y"]].to_numpy()
+    side, whole = patch_side(world.SIZE, 0.4), world.SIZE
+    corner = whole * centres(data["mask"]) - side * inside + rng.normal(0, 2, inside.shape)
+    corner = np.clip(corner.round(), 0, whole - side).astype(int)
+    small = F.interpolate(pixels(torch.from_numpy(photographs.rgb)), (side, side), mode="bicubic", antialias=True)
+    small = ((small.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
+    guides = data["clean"][torch.from_numpy(neighbours(data["background"].numpy(), rng))]
+    for guide, photograph, (left, top) in zip(guides, small, corner, strict=True):
+        guide[top : top + side, left : left + side] = photograph
+    tables.write_tensors(path, {"guide": guides})
+
+
+def centres(masks: Tensor) -> np.ndarray:
+    """Centre of each mask (N, S, S) as fractions of the side, (N, 2): x, y."""
+    masks, along = masks.float(), (torch.arange(masks.shape[-1]) + 0.5) / masks.shape[-1]
+    total = masks.sum((1, 2)).clamp(min=1)
+    return torch.stack([(masks.sum(axis) @ along) / total for axis in (1, 2)], dim=1).numpy()
+
+
+def neighbours(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each member of a group (N,) another position of the same group, drawn without favour."""
+    other = np.empty(len(groups), int)
+    for name in np.unique(groups):
+        members = rng.permutation(np.flatnonzero(groups == name))
+        other[members] = np.roll(members, 1)
+    return other

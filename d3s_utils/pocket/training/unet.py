@@ -97,6 +97,7 @@ class Lessons:
 
     latents: Tensor  # (N, 4, 16, 16) float16, scenes
     clean: Tensor  # (M, 4, 16, 16) float16, the first scenes without their object
+    guide: Tensor  # (N, 4, 16, 16) float16, a guide that asks for the scene
     covered: Tensor  # (N, 16, 16) uint8, 255 where the object is
     label: Tensor
     background: Tensor
@@ -104,15 +105,18 @@ class Lessons:
     tokens: Tensor  # (captions, length) int64
     position: dict[str, int]  # caption -> row of tokens
 
-    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents (B, 4, 16, 16) float32, how much of each the object covers (B, 1, 16, 16), rows of `tokens` (B,)."""
+    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Some lessons: latents and guides (B, 4, 16, 16) float32, how much of each latent the object covers
+        (B, 1, 16, 16), rows of `tokens` (B,). A scene without its object has no guide but itself.
+        """
         index = torch.multinomial(self.chance, count, replacement=True, generator=generator)
         latents, u = self.latents[index].float(), torch.rand(count, generator=generator)
         bare = (u >= captions.EMPTY) & (u < captions.EMPTY + captions.BARE)
         latents[bare] = self.clean[index[bare] % len(self.clean)].float()
         covered = self.covered[index, None] / 255 * ~bare[:, None, None, None]
+        guides = torch.where(bare[:, None, None, None], latents, self.guide[index].float())
         rows = [self.caption_row(int(i), float(v)) for i, v in zip(index, u, strict=True)]
-        return latents, covered, torch.tensor(rows)
+        return latents, guides, covered, torch.tensor(rows)
 
     def caption_row(self, index: int, u: float) -> int:
         if u < captions.EMPTY:
@@ -133,6 +137,7 @@ def open_lessons(tokenizer, recipe: Recipe) -> Lessons:
     return Lessons(
         latents["rgb"],
         latents["clean"],
+        latents["guide"],
         latents["object"],
         data["label"],
         data["background"],
@@ -163,19 +168,36 @@ class Noised:
 def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int) -> Noised:
     """What the UNet sees at `step`, and the v it should predict (Salimans & Ho, 2022).
 
-    Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it.
+    Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it. Half of the noise
+    remembers a guide: image-to-image starts from a noised guide, which is no noised scene, and what is left of the
+    guide travels on in what the sampler takes for noise.
     """
     generator = torch_rng_for(recipe.seed, "unet", step)
-    latents, covered, rows = lessons.batch(recipe.unet_batch, generator)
+    latents, guides, covered, rows = lessons.batch(recipe.unet_batch, generator)
     stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
-    times = (stratified**recipe.late * len(kept)).long().clamp(max=len(kept) - 1)
+    way = stratified**recipe.late
+    times = (way * len(kept)).long().clamp(max=len(kept) - 1)
     signal, noise_level = (power.sqrt()[:, None, None, None] for power in (kept[times], 1 - kept[times]))
     noise = torch.randn(latents.shape, generator=generator)
+    noise = noise + memory(way, kept, recipe, generator)[:, None, None, None] * (guides - latents)
     distinct, said = rows.unique(return_inverse=True)
     snr = kept[times] / (1 - kept[times])
     weight = (5 / (snr + 1)).clamp(max=1)[:, None, None, None] * (1 + recipe.object_weight * covered)
     wanted = signal * noise - noise_level * latents
     return Noised(signal * latents + noise_level * noise, times, lessons.tokens[distinct], said, wanted, weight)
+
+
+def memory(way: Tensor, kept: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """How much of the guide is in the noise of each image (B,), at the fraction `way` (B,) of the way to t = 1000.
+
+    An image that started from guide g at noise level s is, once the sampler knows the scene z it should become,
+    sqrt(a) z + sqrt(1 - a) (e + sqrt(a_s / (1 - a_s)) (g - z)) at every later level a: at level s this is the noised
+    guide itself. The level s is drawn between `way` (at least `recipe.guides_from`) and 1.
+    """
+    first = way.clamp(min=recipe.guides_from)
+    start = first + (1 - first) * torch.rand(len(way), generator=generator)
+    left = kept[(start * len(kept)).long().clamp(max=len(kept) - 1)]
+    return (left / (1 - left)).sqrt() * (torch.rand(len(way), generator=generator) < recipe.guides)
 
 
 def unet_loss(models: nn.ModuleDict, batch: Noised) -> Tensor:
