@@ -136,11 +136,17 @@ def compare_column(
     if not off.any():
         return []
     lines = [
-        f"{name}: {column} of {'/'.join(map(str, reference.index[row][:-1])) or f'row {row}'} is {new[row]:.4g}, "
+        f"{name}: {column} of {row_name(reference.index[row])} is {new[row]:.4g}, "
         f"reference {old[row]:.4g}, allowed {allowed[row]:.3g}"
         for row in np.flatnonzero(off)[:SHOWN]
     ]
     return lines + ([f"{name}: {column} differs in {off.sum()} rows of {len(off)}"] if off.sum() > SHOWN else [])
+
+
+def row_name(key: tuple | int) -> str:
+    """A row of a `keyed` table in words; one without words by its number."""
+    words = key[:-1] if isinstance(key, tuple) else ()  # pandas makes a plain index of a single level
+    return "/".join(map(str, words)) or f"row {key}"
 
 
 def spans(reference: pd.DataFrame, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

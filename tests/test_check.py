@@ -48,6 +48,13 @@ def test_shares_agree_within_six_hundredths():
     assert check.allowance(np.array([0.2, 0.9]), None) == pytest.approx(0.06)
 
 
+def test_a_row_without_words_is_named_by_its_number(folders):
+    for folder, values in zip(folders, ([1.0, 20.0], [1.0, 2.0]), strict=True):
+        change(folder, pd.DataFrame({"accuracy": values}))
+    (difference,) = check.compare(*folders)
+    assert "accuracy of row 1 is 20, reference 2" in difference
+
+
 def test_the_order_of_rows_does_not_matter_and_missing_rows_are_named(folders):
     shuffled = table(accuracy=[90.0, 50.0, 70.0]).iloc[[2, 0, 1]]
     change(folders[0], shuffled)
