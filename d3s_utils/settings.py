@@ -75,7 +75,7 @@ class Realism:
     features: str = "judge"  # feature space of the distances: "judge" (the pocket judge), or a timm model
     photos: Count = 1000  # images in each of the sets compared, where there are as many
     strengths: tuple[Share, ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
-    per_strength: Count = 50  # images per strength in the sweep
+    per_strength: Count = 100  # images per strength in the sweep
 
 
 @dataclass(frozen=True)
