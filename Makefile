@@ -1,6 +1,6 @@
 # The table of contents of this repository: `make help`. GNU make 3.81, which macOS ships, is enough.
 #
-#   make all                                       the whole paper on the pocket world, about twelve minutes on two cores
+#   make all                                       the whole paper on the pocket world, six to twelve minutes on two cores
 #   make 03 PROFILE=smoke                          one notebook and whatever it reads, under another profile
 #   make all PROFILE=my.yaml SET="generator.strength=0.8 dataset.val_per_cell=4"
 #
