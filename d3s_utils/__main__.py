@@ -9,6 +9,7 @@ COMMANDS = {
     "run": "execute one notebook under a profile, with its page and its runtime",
     "report": "join the ledger and the runtimes, and draw html/index.html",
     "check": "compare a run with the committed reference",
+    "regenerate": "make one image again and compare it with the stored one",
     "doctor": "say what this machine has and what it lacks",
 }
 
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
         print("usage: python -m d3s_utils COMMAND [--help]\n", file=sys.stderr)
-        print("\n".join(f"  {name:8} {text}" for name, text in COMMANDS.items()), file=sys.stderr)
+        print("\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()), file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
     return importlib.import_module(f"d3s_utils.{arguments[0]}").main(arguments[1:])
 

@@ -202,7 +202,7 @@ def is_number(column: pd.Series) -> bool:
 
 
 def show(index: pd.Index) -> str:
-    names = ["/".join(map(str, key[:-1])) for key in index[:SHOWN]]
+    names = [row_name(key) for key in index[:SHOWN]]
     return ", ".join(names) + (", ..." if len(index) > SHOWN else "") or "none"
 
 

@@ -53,6 +53,9 @@ def test_a_row_without_words_is_named_by_its_number(folders):
         change(folder, pd.DataFrame({"accuracy": values}))
     (difference,) = check.compare(*folders)
     assert "accuracy of row 1 is 20, reference 2" in difference
+    change(folders[0], pd.DataFrame({"accuracy": [1.0]}))
+    (difference,) = check.compare(*folders)
+    assert "missing: row 1" in difference
 
 
 def test_the_order_of_rows_does_not_matter_and_missing_rows_are_named(folders):

@@ -1,0 +1,130 @@
+"""Make any single image again, from its image_id, and say whether it is the stored one.
+
+    python -m d3s_utils regenerate val-n07742313-in-snow-0003 --profile pocket
+
+An image depends on its own row of the manifest alone, and the manifest on the profile: neither the rest of the dataset
+nor the machine that made it is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from d3s_utils import paths, tables
+from d3s_utils.dataset import load_images
+from d3s_utils.errors import D3SError, exit_status
+from d3s_utils.profile import load_profile
+from d3s_utils.settings import Profile
+
+ENOUGH = 0.999  # share of the pixels that must agree ...
+LEVEL = 1  # ... within so many grey levels in each channel (design, section 5)
+
+
+@dataclass(frozen=True)
+class Again:
+    """One image, made again.
+
+    Attributes:
+        row: of the manifest.
+        image: (S, S, 3) uint8.
+        stored: what the dataset holds under this image_id, if it holds anything.
+        recipe: the stored image's recipe_hash; "" without one.
+    """
+
+    row: pd.Series
+    image: np.ndarray
+    stored: np.ndarray | None
+    recipe: str
+
+    @property
+    def agreement(self) -> float:
+        """Share of pixels, 0-1, that the stored image has too."""
+        return alike(self.image, self.stored)
+
+    @property
+    def matches(self) -> bool:
+        return self.stored is None or self.agreement >= ENOUGH
+
+
+def regenerate(profile: Profile, image_id: str) -> Again:
+    """Draw `image_id` alone, and find the image the dataset of `profile` has of it.
+
+    Raises:
+        D3SError: the profile plans no such image, or its generator cannot be loaded.
+    """
+    from d3s_utils.generation import generate, load_generator
+    from d3s_utils.manifest import build_manifest, guides_for
+    from d3s_utils.photos import open_backgrounds, open_photos
+
+    manifest = build_manifest(profile)
+    rows = manifest[manifest["image_id"] == image_id]
+    if rows.empty:
+        near = difflib.get_close_matches(image_id, manifest["image_id"], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"its manifest begins with {manifest['image_id'].iloc[0]}."
+        raise D3SError(f"The profile {profile.name} plans no image {image_id}; {hint}")
+    guides = guides_for(rows, open_photos(profile), open_backgrounds(profile))
+    image = generate(load_generator(profile), guides, list(rows["prompt"]), list(rows["seed"]), profile.generator)[0]
+    stored, recipe = _stored(paths.outputs() / profile.name / "dataset", image_id)
+    return Again(rows.iloc[0], image, stored, recipe)
+
+
+def _stored(folder: Path, image_id: str) -> tuple[np.ndarray | None, str]:
+    """The image in the dataset and its recipe; None and "" where there is no such dataset or image."""
+    try:
+        images, rows = load_images(folder, [image_id])
+    except D3SError:
+        return None, ""
+    return images[0], rows["recipe_hash"].iloc[0]
+
+
+def alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of pixels, 0-1, in which no channel of two images (S, S, 3) differs by more than `LEVEL`."""
+    if one.shape != other.shape:
+        return 0.0
+    return float((np.abs(one.astype(int) - other.astype(int)).max(axis=-1) <= LEVEL).mean())
+
+
+def verdict(again: Again) -> str:
+    """What came of it, in a sentence."""
+    name = again.row["image_id"]
+    if again.stored is None:
+        return f"{name}: made; no stored image to compare it with"
+    share = f"{100 * again.agreement:.2f} % of its pixels agree within {LEVEL} grey level"
+    if again.matches:
+        return f"{name}: the stored image ({share})"
+    if again.recipe != again.row["recipe_hash"]:
+        return f"{name}: another image ({share}); the stored one was made by another recipe: run notebook 01 again"
+    return f"{name}: another image ({share}), though by the same recipe"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m d3s_utils regenerate", description=__doc__.splitlines()[0])
+    parser.add_argument("image_id", help="as in manifest.parquet: <split>-<wnid>-<background>-<number>")
+    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
+    parser.add_argument("--set", default="", dest="overrides", help="single keys over the profile")
+    parser.add_argument("--out", type=Path, help="where to write the picture (default: <run>/again/<image_id>.png)")
+    given = parser.parse_args(arguments)
+
+    def command() -> int:
+        import torch
+        from PIL import Image
+
+        profile = load_profile(given.profile, given.overrides)
+        torch.set_num_threads(profile.threads)
+        again = regenerate(profile, given.image_id)
+        path = given.out or paths.outputs() / profile.name / "again" / f"{given.image_id}.png"
+        tables.write_atomically(path, lambda part: Image.fromarray(again.image).save(part, format="PNG"))
+        print(f"{verdict(again)}\n{path}")
+        return int(not again.matches)
+
+    return exit_status(command)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
