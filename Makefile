@@ -130,7 +130,7 @@ GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel
 WORLD   := $(call in,photos.py manifest.py guides.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
 	pocket/backgrounds.py pocket/world.py)
 JUDGE   := $(call in,pocket/__init__.py pocket/judge.py pocket/locator.py) $(wildcard d3s_utils/pocket/weights/judge/*)
-GENERATOR := $(WORLD) $(call in,generation.py classifiers.py pocket/muon.py) $(wildcard d3s_utils/pocket/weights/generator/*/*)
+GENERATOR := $(WORLD) $(call in,generation.py sums.py classifiers.py pocket/muon.py) $(wildcard d3s_utils/pocket/weights/generator/*/*)
 FEATURES := $(call in,features.py votes.py)
 SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,classifiers.py penalties.py disentangle.py pocket/muon.py)
 

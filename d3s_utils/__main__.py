@@ -10,8 +10,11 @@ COMMANDS = {
     "report": "join the ledger and the runtimes, and draw html/index.html",
     "check": "compare a run with the committed reference",
     "regenerate": "make one image again and compare it with the stored one",
+    "verify": "say whether a dataset folder is whole",
     "doctor": "say what this machine has and what it lacks",
 }
+
+MODULES = {"verify": "sums"}  # where the module is called otherwise than the command
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m d3s_utils COMMAND [--help]\n", file=sys.stderr)
         print("\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()), file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
-    return importlib.import_module(f"d3s_utils.{arguments[0]}").main(arguments[1:])
+    return importlib.import_module(f"d3s_utils.{MODULES.get(arguments[0], arguments[0])}").main(arguments[1:])
 
 
 if __name__ == "__main__":

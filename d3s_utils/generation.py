@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from d3s_utils import paths, settings, tables
+from d3s_utils import paths, settings, sums, tables
 from d3s_utils.classifiers import pick_device
 from d3s_utils.dataset import Shard, is_written, load_guides, load_images, shard_path, shards, write_card, write_shard
 from d3s_utils.errors import D3SError
@@ -328,7 +328,7 @@ def say(line: str) -> None:
 
 
 def generate_dataset(run: Run, report: Callable[[str], None] = say) -> pd.DataFrame:
-    """Make every image of the run: manifest.parquet, then the shards that are missing, then the dataset's card.
+    """Make every image of the run: manifest.parquet, the shards that are missing, then the dataset's card and its sums.
 
     Kill it whenever you like and call it again: finished shards whose recipe still holds are kept, everything else is
     made anew, and the bytes come out the same.
@@ -346,8 +346,10 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say) -> pd.DataFr
     remove_leftovers(folder, planned)
     missing = [shard for shard in planned if not is_written(folder, shard)]
     if missing:
+        (folder / sums.NAME).unlink(missing_ok=True)  # it speaks of a whole dataset
         _generate_shards(profile, folder, missing, report)
     write_card(folder, manifest, profile)
+    sums.write_sums(folder)
     return manifest
 
 
