@@ -9,6 +9,7 @@ COMMANDS = {
     "run": "execute one notebook under a profile, with its page and its runtime",
     "report": "join the ledger and the runtimes, and draw html/index.html",
     "check": "compare a run with the committed reference",
+    "generate": "make the images of a run, or this worker's share of them",
     "regenerate": "make one image again and compare it with the stored one",
     "verify": "say whether a dataset folder is whole",
     "doctor": "say what this machine has and what it lacks",

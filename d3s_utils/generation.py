@@ -327,7 +327,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def generate_dataset(run: Run, report: Callable[[str], None] = say) -> pd.DataFrame:
+def generate_dataset(run: Run, report: Callable[[str], None] = say, worker: int = 0, of: int = 1) -> pd.DataFrame:
     """Make every image of the run: manifest.parquet, the shards that are missing, then the dataset's card and its sums.
 
     Kill it whenever you like and call it again: finished shards whose recipe still holds are kept, everything else is
@@ -335,6 +335,8 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say) -> pd.DataFr
 
     Args:
         report: gets one line per shard.
+        worker, of: this is worker 0 .. of-1 of several that share the shards among them, on one machine or many. Each
+            makes every `of`-th shard; whoever finds all of them written writes card and sums.
 
     Returns:
         The manifest.
@@ -343,13 +345,15 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say) -> pd.DataFr
     manifest = build_manifest(profile)
     run.save(manifest, "manifest.parquet")
     planned = shards(manifest, profile)
-    remove_leftovers(folder, planned)
-    missing = [shard for shard in planned if not is_written(folder, shard)]
+    if of == 1:  # else what looks left over may be another worker's
+        remove_leftovers(folder, planned)
+    missing = [shard for shard in planned[worker::of] if not is_written(folder, shard)]
     if missing:
         (folder / sums.NAME).unlink(missing_ok=True)  # it speaks of a whole dataset
         _generate_shards(profile, folder, missing, report)
-    write_card(folder, manifest, profile)
-    sums.write_sums(folder)
+    if of == 1 or all(is_written(folder, shard) for shard in planned):
+        write_card(folder, manifest, profile)
+        sums.write_sums(folder)
     return manifest
 
 
