@@ -15,9 +15,12 @@ from d3s_utils.tables import COLUMNS
 OWN = ["image_id", "prompt", "seed", "foreground_source", "background_source", "left", "top"]
 
 
+ENOUGH = "natural.val_per_class=20"  # as many val photographs of a class as it has images
+
+
 @pytest.fixture(scope="module")
 def profile():
-    return load_profile("smoke", "dataset.train_per_cell=3 dataset.val_per_cell=2")
+    return load_profile("smoke", f"{ENOUGH} dataset.train_per_cell=3 dataset.val_per_cell=2")
 
 
 @pytest.fixture(scope="module")
@@ -61,19 +64,19 @@ def test_no_photograph_is_used_twice_before_all_were_used_once(manifest):
 
 
 def test_more_images_change_none_of_the_earlier_ones(profile, manifest):
-    more = build_manifest(load_profile("smoke", "dataset.train_per_cell=5 dataset.val_per_cell=2"))
+    more = build_manifest(load_profile("smoke", f"{ENOUGH} dataset.train_per_cell=5 dataset.val_per_cell=2"))
     again = more.set_index("image_id").loc[manifest["image_id"]].reset_index()
     assert again[OWN].equals(manifest[OWN])
 
 
 def test_another_seed_is_another_dataset_with_the_same_cells(manifest):
-    other = build_manifest(load_profile("smoke", "dataset.train_per_cell=3 dataset.val_per_cell=2 seed=1"))
+    other = build_manifest(load_profile("smoke", f"{ENOUGH} dataset.train_per_cell=3 dataset.val_per_cell=2 seed=1"))
     assert list(other["image_id"]) == list(manifest["image_id"])
     assert not (other["seed"] == manifest["seed"]).any()
 
 
 def test_the_recipe_changes_with_what_the_image_depends_on(profile, manifest):
-    said = "dataset.train_per_cell=3 dataset.val_per_cell=2"
+    said = f"{ENOUGH} dataset.train_per_cell=3 dataset.val_per_cell=2"
     for change in (
         "generator.strength=0.8",
         "generator.batch_size=7",
