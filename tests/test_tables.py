@@ -48,7 +48,8 @@ def test_the_same_figure_is_the_same_bytes(tmp_path):
 def test_a_title_longer_than_its_figure_is_written_whole(tmp_path):
     widths = []
     for title in ("short", "a title that runs on and on " * 4):
-        figure, ax = plt.subplots(figsize=(3, 2), layout="none")
+        figure, ax = plt.subplots(figsize=(3, 2))
+        figure.set_layout_engine("none")
         ax.set_title(title, loc="left")
         widths.append(plt.imread(tables.write_figure(tmp_path / "t", figure)[0]).shape[1])
     assert widths[0] < 3.5 * 150 and widths[1] > 1.5 * widths[0]
