@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import re
 from pathlib import Path
 
 from d3s_utils import paths, tables
@@ -17,6 +18,7 @@ from d3s_utils.dataset import read_dataset
 from d3s_utils.errors import D3SError, exit_status
 
 NAME = "SHA256SUMS"
+LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")  # "*" is how sha256sum --binary marks its lines
 
 
 def write_sums(folder: Path) -> Path:
@@ -47,10 +49,10 @@ def read_sums(folder: Path) -> dict[str, str]:
         raise D3SError(f"There is no {path}; notebook 01 writes it when the dataset is complete.")
     sums = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        digest, _, name = line.partition("  ")
-        if len(digest) != 64 or not name:
+        fields = LINE.fullmatch(line)
+        if fields is None:
             raise D3SError(f"{path}, line {number} is no sum and file name; run notebook 01 again to write it anew.")
-        sums[name] = digest
+        sums[fields[2]] = fields[1].lower()
     return sums
 
 

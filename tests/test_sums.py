@@ -48,6 +48,14 @@ def test_sha256sum_reads_the_sums(folder):
     subprocess.run(["sha256sum", "--check", "--quiet", sums.NAME], cwd=folder, check=True)
 
 
+def test_sums_written_by_sha256sum_itself_are_read(folder):
+    """Its binary lines have a star, and some tools write capitals."""
+    sums_file = folder / sums.NAME
+    lines = [line.split("  ") for line in sums_file.read_text().splitlines()]
+    sums_file.write_text("".join(f"{digest.upper()} *{name}\n" for digest, name in lines))
+    assert sums.problems(folder) == []
+
+
 def test_whatever_is_amiss_is_named(folder, capsys):
     first, second, third = sorted((folder / "data").iterdir())
     first.write_bytes(first.read_bytes() + b"x")
