@@ -105,17 +105,21 @@ def features(shard: Shard) -> dict:
     return pictures | plain | {name: {"names": list(names), "_type": "ClassLabel"} for name, names in labels.items()}
 
 
-def read_dataset(folder: Path, split: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_dataset(
+    folder: Path, split: str, columns: Sequence[str] | None = None, image_ids: Sequence[str] | None = None
+) -> pd.DataFrame:
     """The rows of a split, in the manifest's order, `background` in words.
 
     Args:
         columns: None for the manifest's; "image" and "guide" come as `{"bytes", "path"}`.
+        image_ids: only these rows; row groups without any of them are not read.
 
     Raises:
         D3SError: if shards are missing or damaged.
     """
     wanted = list(MANIFEST if columns is None else columns)
-    parts = [_read(path, wanted) for path in shard_files(folder, split)]
+    chosen = {} if image_ids is None else {"filters": [("image_id", "in", list(image_ids))]}
+    parts = [_read(path, wanted, **chosen) for path in shard_files(folder, split)]
     table = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
     if "background" in wanted:
         names = json.loads(parts[0].schema.metadata[b"huggingface"])["info"]["features"]["background"]["names"]
@@ -140,6 +144,26 @@ def load_images(folder: Path, which: str | Sequence[str], column: str = "image")
 def load_guides(folder: Path, which: str | Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """As `load_images`, but the guides."""
     return load_images(folder, which, "guide")
+
+
+def find_stored(folder: Path, image_id: str, recipe: str) -> tuple[np.ndarray | None, str]:
+    """One image, (S, S, 3) uint8, and its recipe_hash, from whatever shards there are, be the dataset whole or not.
+
+    Args:
+        recipe: where shards of several runs hold the image, the one of this recipe is taken.
+
+    Returns:
+        None and "" if no readable shard holds it.
+    """
+    found: tuple[np.ndarray | None, str] = None, ""
+    for path in sorted((Path(folder) / "data").glob(f"{image_id.partition('-')[0]}-[0-9]*-of-[0-9]*.parquet")):
+        try:
+            rows = _read(path, ["image", "recipe_hash"], filters=[("image_id", "==", image_id)]).to_pylist()
+        except D3SError:
+            continue
+        if rows and (found[0] is None or rows[0]["recipe_hash"] == recipe):
+            found = _decode(rows[0]["image"]["bytes"]), rows[0]["recipe_hash"]
+    return found
 
 
 def shard_files(folder: Path, split: str) -> list[Path]:
@@ -263,8 +287,7 @@ def _find(folder: Path, image_ids: list[str], column: str) -> pd.DataFrame:
     columns = [column, *MANIFEST]
     parts = [pd.DataFrame(columns=columns)]
     for split in dict.fromkeys(image_id.partition("-")[0] for image_id in image_ids):
-        table = read_dataset(folder, split, columns)
-        parts.append(table[table["image_id"].isin(image_ids)])
+        parts.append(read_dataset(folder, split, columns, image_ids))
     found = pd.concat(parts[1:] or parts).set_index("image_id")
     missing = [image_id for image_id in image_ids if image_id not in found.index]
     if missing:

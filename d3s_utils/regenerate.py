@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from d3s_utils import paths, tables
-from d3s_utils.dataset import load_images
+from d3s_utils.dataset import find_stored
 from d3s_utils.errors import D3SError, exit_status
 from d3s_utils.profile import load_profile
 from d3s_utils.settings import Profile
@@ -35,12 +35,14 @@ class Again:
         image: (S, S, 3) uint8.
         stored: what the dataset holds under this image_id, if it holds anything.
         recipe: the stored image's recipe_hash; "" without one.
+        dataset: the folder that was searched for it; None where there is no dataset yet.
     """
 
     row: pd.Series
     image: np.ndarray
     stored: np.ndarray | None
     recipe: str
+    dataset: Path | None
 
     @property
     def agreement(self) -> float:
@@ -49,7 +51,8 @@ class Again:
 
     @property
     def matches(self) -> bool:
-        return self.stored is None or self.agreement >= ENOUGH
+        """Whether nothing speaks against it: the stored image agrees, or there is no dataset to hold one."""
+        return self.dataset is None if self.stored is None else self.agreement >= ENOUGH
 
 
 def regenerate(profile: Profile, image_id: str) -> Again:
@@ -70,17 +73,9 @@ def regenerate(profile: Profile, image_id: str) -> Again:
         raise D3SError(f"The profile {profile.name} plans no image {image_id}; {hint}")
     guides = guides_for(rows, open_photos(profile), open_backgrounds(profile))
     image = generate(load_generator(profile), guides, list(rows["prompt"]), list(rows["seed"]), profile.generator)[0]
-    stored, recipe = _stored(paths.outputs() / profile.name / "dataset", image_id)
-    return Again(rows.iloc[0], image, stored, recipe)
-
-
-def _stored(folder: Path, image_id: str) -> tuple[np.ndarray | None, str]:
-    """The image in the dataset and its recipe; None and "" where there is no such dataset or image."""
-    try:
-        images, rows = load_images(folder, [image_id])
-    except D3SError:
-        return None, ""
-    return images[0], rows["recipe_hash"].iloc[0]
+    folder = paths.outputs() / profile.name / "dataset"
+    stored, recipe = find_stored(folder, image_id, rows["recipe_hash"].iloc[0])
+    return Again(rows.iloc[0], image, stored, recipe, folder if (folder / "data").is_dir() else None)
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:
@@ -93,8 +88,10 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
 def verdict(again: Again) -> str:
     """What came of it, in a sentence."""
     name = again.row["image_id"]
+    if again.stored is None and again.dataset is None:
+        return f"{name}: made; there is no dataset yet to compare it with"
     if again.stored is None:
-        return f"{name}: made; no stored image to compare it with"
+        return f"{name}: made, but {again.dataset} lacks it: run notebook 01 to complete the dataset"
     share = f"{100 * again.agreement:.2f} % of its pixels agree within {LEVEL} grey level"
     if again.matches:
         return f"{name}: the stored image ({share})"

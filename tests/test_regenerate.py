@@ -56,6 +56,18 @@ def test_without_a_dataset_the_image_is_made_all_the_same(run, overrides, tmp_pa
     assert Image.open(tmp_path / "one.png").size == (32, 32)
 
 
+def test_an_image_is_found_in_whatever_shards_are_left(run, overrides, capsys):
+    plan = generation.generate_dataset(run, report=lambda line: None)
+    first, *others = sorted((run.folder / "dataset" / "data").iterdir())
+    for shard in others:
+        shard.unlink()
+    here, lost = plan["image_id"].iloc[0], plan["image_id"].iloc[-1]
+    assert main([here, "--profile", "smoke", "--set", overrides]) == 0
+    assert f"{here}: the stored image (" in capsys.readouterr().out
+    assert main([lost, "--profile", "smoke", "--set", overrides]) == 1
+    assert "lacks it: run notebook 01 to complete the dataset" in capsys.readouterr().out
+
+
 def test_an_unknown_image_gets_the_nearest_name(run, capsys):
     with pytest.raises(
         D3SError, match=r"plans no image val-n07742313-in-snow-0900; did you mean val-n07742313-in-snow"
