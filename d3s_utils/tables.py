@@ -1,7 +1,7 @@
 """Every file a run leaves, written so that it is either whole or absent, and the same bytes each time.
 
-A file is first written under another name in the same folder (".<name>.<process>.part") and then renamed: a killed run
-leaves part files, never half a table. `COLUMNS` is the contract of the files that others build on.
+A file is first written under another name in the same folder (".<name>.<random>.part", so that two machines never share
+one) and then renamed: a killed run leaves part files, never half a table. `COLUMNS` is the contract of the files that others build on.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], None]) -> Path:
     """Let `write(part)` make the file under another name, then rename it to `path`; its folder is made if need be."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         write(part)
         os.replace(part, path)
