@@ -25,14 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     def command() -> None:
         if not 0 <= given.shard < given.of:
             raise D3SError(f"--shard {given.shard} --of {given.of}: workers are numbered 0 to {given.of - 1}; mend it.")
-        from d3s_utils.generation import generate_dataset
+        from d3s_utils.dataset import shards
+        from d3s_utils.generation import generate_dataset, is_complete
         from d3s_utils.runs import open_run
-        from d3s_utils.sums import NAME
 
         run = open_run(given.profile, "01_generation", given.overrides)
         manifest = generate_dataset(run, worker=given.shard, of=given.of)
         folder = run.path("dataset")
-        rest = "complete" if (folder / NAME).is_file() else "other workers are still at it"
+        whole = is_complete(folder, shards(manifest, run.profile))
+        rest = "complete" if whole else "the shards of other workers are missing still"
         print(f"{folder}: {len(manifest)} images planned, {rest}")
 
     return exit_status(command)

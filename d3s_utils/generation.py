@@ -345,22 +345,33 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say, worker: int 
     manifest = build_manifest(profile)
     run.save(manifest, "manifest.parquet")
     planned = shards(manifest, profile)
-    if of == 1:  # else what looks left over may be another worker's
-        remove_leftovers(folder, planned)
+    if of == 1:  # else what is half-written may be another worker's, at work
+        remove_parts(folder)
+        remove_strangers(folder, planned)
     missing = [shard for shard in planned[worker::of] if not is_written(folder, shard)]
-    if missing:
+    if missing or not is_complete(folder, planned):
         (folder / sums.NAME).unlink(missing_ok=True)  # it speaks of a whole dataset
-        _generate_shards(profile, folder, missing, report)
-    if of == 1 or all(is_written(folder, shard) for shard in planned):
+    _generate_shards(run, manifest, missing, report)
+    if is_complete(folder, planned):
+        remove_strangers(folder, planned)
         write_card(folder, manifest, profile)
         sums.write_sums(folder)
     return manifest
 
 
-def _generate_shards(profile: Profile, folder: Path, missing: list[Shard], report: Callable[[str], None]) -> None:
+def is_complete(folder: Path, planned: Sequence[Shard]) -> bool:
+    """Whether every shard is there, whoever made it."""
+    return all(is_written(folder, shard) for shard in planned)
+
+
+def _generate_shards(run: Run, manifest: pd.DataFrame, missing: list[Shard], report: Callable[[str], None]) -> None:
+    if not missing:
+        return
+    profile, folder = run.profile, run.path("dataset")
     generator, photos, backgrounds = load_generator(profile), open_photos(profile), open_backgrounds(profile)
     total, done, begun = sum(len(shard.rows) for shard in missing), 0, time.monotonic()
     for shard in missing:
+        _require_one_plan(run, manifest)
         generate_shard(generator, folder, shard, photos, backgrounds, profile.generator)
         done += len(shard.rows)
         rate = done / max(time.monotonic() - begun, 1e-9)
@@ -382,14 +393,32 @@ def generate_shard(
     return write_shard(folder, shard, images, guides)
 
 
-def remove_leftovers(folder: Path, planned: Sequence[Shard]) -> None:
-    """Delete what a killed run left half-written, and shards that no longer belong to the dataset."""
+def _require_one_plan(run: Run, manifest: pd.DataFrame) -> None:
+    """Stop if another worker has written the manifest of another recipe meanwhile.
+
+    Raises:
+        D3SError: whose mend is to start every worker with one profile and one --set.
+    """
+    path = run.path("manifest.parquet")
+    if list(tables.read_table(path)["recipe_hash"]) != list(manifest["recipe_hash"]):
+        raise D3SError(
+            f"{path}: another worker plans other images in this folder; stop them all and start every one with the same "
+            "--profile and --set. Finished shards are kept."
+        )
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete what a killed run left half-written."""
+    for file in [*(Path(folder) / "data").glob(".*.part"), *Path(folder).glob(".*.part")]:
+        file.unlink(missing_ok=True)
+
+
+def remove_strangers(folder: Path, planned: Sequence[Shard]) -> None:
+    """Delete shards that are not of this plan."""
     kept = {shard_path(folder, shard).name for shard in planned}
-    for file in (Path(folder) / "data").glob("*"):
-        if file.suffix in (".parquet", ".part") and file.name not in kept:
-            file.unlink()
-    for file in Path(folder).glob(".*.part"):
-        file.unlink()
+    for file in (Path(folder) / "data").glob("*.parquet"):
+        if file.name not in kept:
+            file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

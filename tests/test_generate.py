@@ -38,7 +38,7 @@ def test_workers_in_any_order_end_in_the_same_sums(overrides, alone, tmp_path, m
     folder = tmp_path / "smoke" / "dataset"
     for worker in ("2", "0"):
         assert main([*options, "--shard", worker]) == 0
-        assert "other workers are still at it" in capsys.readouterr().out
+        assert "other workers are missing still" in capsys.readouterr().out
         assert not (folder / NAME).exists() and not (folder / "README.md").exists()
     assert main([*options, "--shard", "1"]) == 0
     assert capsys.readouterr().out.strip().endswith("20 images planned, complete")
@@ -54,6 +54,43 @@ def test_a_worker_that_died_is_started_again(overrides, alone, tmp_path, monkeyp
     (folder / NAME).unlink()
     assert main([*options, "--shard", "1"]) == 0
     assert lost.is_file() and (folder / NAME).read_text() == alone
+
+
+def test_sums_are_of_the_planned_shards_alone(overrides, alone, tmp_path, monkeypatch):
+    """What an older plan left in the folder is no part of the dataset that several workers complete."""
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
+    folder, options = tmp_path / "smoke" / "dataset", ["--profile", "smoke", "--set"]
+    assert main([*options, f"{overrides} dataset.shard_size=7"]) == 0
+    assert main([*options, overrides, "--of", "2"]) == main([*options, overrides, "--of", "2", "--shard", "1"]) == 0
+    assert (folder / NAME).read_text() == alone and problems(folder) == []
+
+
+def test_sums_do_not_outlive_a_shard_another_worker_lost(overrides, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
+    folder, options = tmp_path / "smoke" / "dataset", ["--profile", "smoke", "--set", overrides, "--of", "2"]
+    assert main([*options, "--shard", "0"]) == main([*options, "--shard", "1"]) == 0
+    sorted((folder / "data").iterdir())[1].unlink()  # of worker 1
+    capsys.readouterr()
+    assert main([*options, "--shard", "0"]) == 0
+    assert "other workers are missing still" in capsys.readouterr().out and not (folder / NAME).exists()
+
+
+def test_workers_with_other_settings_stop_each_other(overrides, tmp_path, monkeypatch, capsys):
+    """While worker 0 draws its second shard, someone starts a worker with another seed."""
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
+    draw, drawn = generation.generate_shard, []
+
+    def interrupted(*given):
+        drawn.append(draw(*given))
+        if len(drawn) == 1:
+            other = Run(load_profile("smoke", f"{overrides} seed=1"), "01_generation", tmp_path / "smoke")
+            other.save(generation.build_manifest(other.profile), "manifest.parquet")
+        return drawn[-1]
+
+    monkeypatch.setattr(generation, "generate_shard", interrupted)
+    assert main(["--profile", "smoke", "--set", overrides, "--of", "2"]) == 1
+    assert "start every one with the same --profile and --set" in capsys.readouterr().err
+    assert len(drawn) == 1 and drawn[0].is_file()
 
 
 def test_a_worker_out_of_range_is_refused(capsys):
