@@ -402,8 +402,8 @@ def _require_one_plan(run: Run, manifest: pd.DataFrame) -> None:
     path = run.path("manifest.parquet")
     if list(tables.read_table(path)["recipe_hash"]) != list(manifest["recipe_hash"]):
         raise D3SError(
-            f"{path}: another worker plans other images in this folder; stop them all and start every one with the same "
-            "--profile and --set. Finished shards are kept."
+            f"{path}: another worker plans other images in this folder; stop them all and start every one with the "
+            "same --profile and --set. Finished shards are kept."
         )
 
 

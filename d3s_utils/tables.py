@@ -1,7 +1,8 @@
 """Every file a run leaves, written so that it is either whole or absent, and the same bytes each time.
 
-A file is first written under another name in the same folder (".<name>.<random>.part", so that two machines never share
-one) and then renamed: a killed run leaves part files, never half a table. `COLUMNS` is the contract of the files that others build on.
+A file is first written under another name in the same folder (".<name>.<random>.part", so that no two machines share
+one) and then renamed: a killed run leaves part files, never half a table. `COLUMNS` is the contract of the files that
+others build on.
 """
 
 from __future__ import annotations
