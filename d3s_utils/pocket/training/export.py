@@ -12,11 +12,11 @@ from torch import nn
 
 from d3s_utils import paths, tables
 from d3s_utils.pocket.muon import Optimizers
-from d3s_utils.pocket.training.recipe import Average, Recipe, workplace
+from d3s_utils.pocket.training.recipe import Average, Recipe, earlier_rounds, workplace
 from d3s_utils.pocket.training.unet import new_scheduler, new_text_encoder, new_unet, open_tokenizer, save_state
 from d3s_utils.pocket.training.widen import widen
 
-ROUND = ("unet_steps_done", "unet_seconds", "unet_channels")  # what is remembered of a round
+ROUND = ("unet_steps_done", "unet_seconds", "unet_channels", "unet_lr")  # what is remembered of a round
 
 
 def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
@@ -81,9 +81,3 @@ def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> 
     curve = (folder / "training" / "unet_curve.csv").read_text()
     tables.write_text(workplace() / f"unet_round_{len(rounds)}_curve.csv", curve)
     (workplace() / "unet_curve.csv").unlink(missing_ok=True)
-
-
-def earlier_rounds() -> list[dict]:
-    """Steps, seconds and channels of the rounds of training that `adopt` took up, oldest first."""
-    path = workplace() / "earlier_rounds.json"
-    return json.loads(path.read_text()) if path.is_file() else []

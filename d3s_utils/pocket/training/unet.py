@@ -17,7 +17,7 @@ from d3s_utils import tables
 from d3s_utils.parallel import one_thread_workers
 from d3s_utils.pocket import captions, world
 from d3s_utils.pocket.muon import Optimizers
-from d3s_utils.pocket.training.recipe import Average, Curve, Recipe, progress_of, workplace
+from d3s_utils.pocket.training.recipe import Average, Curve, Recipe, earlier_rounds, progress_of, workplace
 from d3s_utils.pocket.training.scenes import scenes
 from d3s_utils.seeds import torch_rng_for
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
@@ -165,14 +165,14 @@ class Noised:
         return [replace(self, **{name: getattr(self, name)[row] for name in each}) for row in rows]
 
 
-def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int) -> Noised:
-    """What the UNet sees at `step`, and the v it should predict (Salimans & Ho, 2022).
+def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int, turn: int = 0) -> Noised:
+    """What the UNet sees at `step` of the `turn`-th round, and the v it should predict (Salimans & Ho, 2022).
 
-    Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it. Half of the noise
+    Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it. Much of the noise
     remembers a guide: image-to-image starts from a noised guide, which is no noised scene, and what is left of the
     guide travels on in what the sampler takes for noise.
     """
-    generator = torch_rng_for(recipe.seed, "unet", step)
+    generator = torch_rng_for(recipe.seed, "unet", *([turn] if turn else []), step)
     latents, guides, covered, rows = lessons.batch(recipe.unet_batch, generator)
     stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
     way = stratified**recipe.late
@@ -257,10 +257,10 @@ def train_unet(recipe: Recipe) -> None:
     step, seconds = resume(state, models, mean, optimizers)
     lessons, kept, curve = open_lessons(tokenizer, recipe), (1 - lifted_betas(recipe)).cumprod(0).float(), Curve("unet")
     progress, losses = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes), []
-    team = Team(models, workers, recipe.threads)
+    team, turn = Team(models, workers, recipe.threads), len(earlier_rounds())  # no round sees another's noise again
     while progress < 1:
         started = time.time()
-        losses.append(team.backward(noised_batch(lessons, kept, recipe, step)))
+        losses.append(team.backward(noised_batch(lessons, kept, recipe, step, turn)))
         norm = optimizers.step(progress, step)
         mean.update()
         step, seconds = step + 1, seconds + time.time() - started
