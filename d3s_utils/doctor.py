@@ -108,6 +108,11 @@ def sources(profile: Profile) -> list[Finding]:
             folder(f"{split} photographs", paths.resolve(getattr(profile.foregrounds, split)), mend)
             for split in ("train", "val")
         ]
+        findings += [
+            there(f"{split} labels", paths.resolve(labels), f"give the list, or take foregrounds.{split}_labels away")
+            for split in ("train", "val")
+            if (labels := getattr(profile.foregrounds, f"{split}_labels")) is not None
+        ]
     if profile.backgrounds != "pocket":
         mend = "put pictures there as DIR/<background>/*.jpg, or change `backgrounds` in the profile"
         findings.append(folder("backgrounds", paths.resolve(profile.backgrounds), mend))
@@ -134,6 +139,11 @@ def folder(thing: str, path: Path, mend: str) -> Finding:
         return Finding(thing, f"{path} is missing or empty", mend)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
     return Finding(thing, f"{path}, {size:,.0f} MB")
+
+
+def there(thing: str, path: Path, mend: str) -> Finding:
+    """A file or folder that must be there."""
+    return Finding(thing, str(path)) if path.exists() else Finding(thing, f"{path} is missing", mend)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,10 +24,11 @@ from d3s_utils.dataset import Shard, is_written, load_guides, load_images, shard
 from d3s_utils.errors import D3SError
 from d3s_utils.manifest import build_manifest, generator_revision, guides_for
 from d3s_utils.parallel import one_thread_workers
-from d3s_utils.photos import Backgrounds, Photos, open_backgrounds, open_photos
+from d3s_utils.photos import open_backgrounds, open_photos
 from d3s_utils.profile import recipe_hash
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Profile
+from d3s_utils.sources import Backgrounds, Photos
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, StableDiffusionImg2ImgPipeline
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from d3s_utils.runs import Run
 
 
+SKIPPED_FILE = "skipped.csv"
 TILE = 25  # rows a CPU computes at a time in bfloat16: fewer are slower; a batch of 50 with guidance makes four
 
 
@@ -342,8 +344,10 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say, worker: int 
         The manifest.
     """
     profile, folder = run.profile, run.path("dataset")
-    manifest = build_manifest(profile)
+    photos, backgrounds = open_photos(profile), open_backgrounds(profile)
+    manifest = build_manifest(profile, photos, backgrounds)
     run.save(manifest, "manifest.parquet")
+    _save_skipped(run, photos, backgrounds, report)
     planned = shards(manifest, profile)
     if of == 1:  # else what is half-written may be another worker's, at work
         remove_parts(folder)
@@ -351,7 +355,7 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say, worker: int 
     missing = [shard for shard in planned[worker::of] if not is_written(folder, shard)]
     if missing or not is_complete(folder, planned):
         (folder / sums.NAME).unlink(missing_ok=True)  # it speaks of a whole dataset
-    _generate_shards(run, manifest, missing, report)
+    _generate_shards(run, manifest, missing, photos, backgrounds, report)
     if is_complete(folder, planned):
         remove_strangers(folder, planned)
         write_card(folder, manifest, profile)
@@ -364,11 +368,28 @@ def is_complete(folder: Path, planned: Sequence[Shard]) -> bool:
     return all(is_written(folder, shard) for shard in planned)
 
 
-def _generate_shards(run: Run, manifest: pd.DataFrame, missing: list[Shard], report: Callable[[str], None]) -> None:
+def _save_skipped(run: Run, photos: Photos, backgrounds: Backgrounds, report: Callable[[str], None]) -> None:
+    """Name the pictures that were left out in skipped.csv; where all are rendered there is none."""
+    if run.profile.foregrounds == run.profile.backgrounds == "pocket":
+        return
+    skipped = pd.concat([photos.skipped(), backgrounds.skipped()], ignore_index=True)
+    run.save(skipped, SKIPPED_FILE)
+    if len(skipped):
+        report(f"{len(skipped)} picture(s) cannot be used and are left out: see {SKIPPED_FILE}")
+
+
+def _generate_shards(
+    run: Run,
+    manifest: pd.DataFrame,
+    missing: list[Shard],
+    photos: Photos,
+    backgrounds: Backgrounds,
+    report: Callable[[str], None],
+) -> None:
     if not missing:
         return
     profile, folder = run.profile, run.path("dataset")
-    generator, photos, backgrounds = load_generator(profile), open_photos(profile), open_backgrounds(profile)
+    generator = load_generator(profile)
     total, done, begun = sum(len(shard.rows) for shard in missing), 0, time.monotonic()
     for shard in missing:
         _require_one_plan(run, manifest)

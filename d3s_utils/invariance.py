@@ -17,11 +17,11 @@ from d3s_utils import tables
 from d3s_utils.features import Features
 from d3s_utils.guides import draw_placement
 from d3s_utils.manifest import generator_revision, guides_for
-from d3s_utils.photos import Backgrounds, Photos
 from d3s_utils.probes import standardised
 from d3s_utils.profile import recipe_hash
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
+from d3s_utils.sources import Backgrounds, Photos
 from d3s_utils.stats import cluster_bootstrap
 from d3s_utils.taxonomy import class_table, prompt
 

@@ -12,19 +12,25 @@ from PIL import Image
 from d3s_utils import paths
 from d3s_utils.errors import D3SError
 from d3s_utils.guides import draw_placement, paste_on_background
-from d3s_utils.photos import SPLITS, Backgrounds, Photos, open_backgrounds, open_photos
+from d3s_utils.photos import open_backgrounds, open_photos
 from d3s_utils.profile import recipe_hash
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
+from d3s_utils.sources import SPLITS, Backgrounds, Photos
 from d3s_utils.tables import COLUMNS
 from d3s_utils.taxonomy import class_table, prompt, slug
 
 
-def build_manifest(profile: Profile) -> pd.DataFrame:
+def build_manifest(
+    profile: Profile, photos: Photos | None = None, backgrounds: Backgrounds | None = None
+) -> pd.DataFrame:
     """Every image of `profile`, balanced over split, class and background.
 
     Val guides show val photographs only, train guides train photographs. Seed, placement and sources of an image depend
     on its place (split, class, background, index) alone, so more images per cell change none of the earlier ones.
+
+    Args:
+        photos, backgrounds: those of `profile`, where they are open already.
 
     Returns:
         The columns of the contract (`tables.COLUMNS["manifest"]`), sorted by split, class, background, index.
@@ -32,7 +38,7 @@ def build_manifest(profile: Profile) -> pd.DataFrame:
     Raises:
         D3SError: whatever the folders of photographs and backgrounds have to say.
     """
-    photos, backgrounds = open_photos(profile), open_backgrounds(profile)
+    photos, backgrounds = photos or open_photos(profile), backgrounds or open_backgrounds(profile)
     parts = [_split(profile, split, photos, backgrounds) for split in SPLITS if images_per_cell(profile, split)]
     manifest = pd.concat(parts, ignore_index=True)
     generator = profile.generator

@@ -236,8 +236,8 @@ def _parse(value: object, kind: object) -> object:
         return tuple(_parse(item, arguments[0]) for item in value)
     if dataclasses.is_dataclass(kind):
         wanted = _kinds(kind)
-        _require(value, isinstance(value, Mapping) and set(value) == set(wanted))
-        return kind(**{key: _parse(value[key], wanted[key]) for key in wanted})
+        _require(value, isinstance(value, Mapping) and _required(kind) <= set(value) <= set(wanted))
+        return kind(**{key: _parse(value[key], wanted[key]) for key in value})
     return _parse_plain(value, kind)
 
 
@@ -276,6 +276,13 @@ def _kinds(section: type) -> dict[str, object]:
     """Key -> annotation of a settings dataclass; `name` comes from the file and is no key."""
     kinds = get_type_hints(section, include_extras=True)
     return {key: kind for key, kind in kinds.items() if not (section is Profile and key == "name")}
+
+
+def _required(section: type) -> set[str]:
+    """The keys of a settings dataclass that have no default."""
+    missing = dataclasses.MISSING
+    fields = [each for each in dataclasses.fields(section) if each.default is missing]
+    return {each.name for each in fields if each.default_factory is missing}
 
 
 def _build(section: type, keys: Mapping) -> object:
@@ -317,7 +324,7 @@ def _describe(kind: object) -> str:
     if origin is tuple:
         return f"a list, each item {_describe(arguments[0])}"
     if dataclasses.is_dataclass(kind):
-        return "{" + ", ".join(f"{key}: ..." for key in _kinds(kind)) + "}"
+        return "{" + ", ".join(f"{key}: ..." for key in _kinds(kind) if key in _required(kind)) + "}"
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}[kind]
 
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from d3s_utils import paths
 from d3s_utils.errors import D3SError
 from d3s_utils.guides import patch_side
-from d3s_utils.photos import Photos
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
+from d3s_utils.sources import Photos
 from d3s_utils.stats import cluster_mean_ci, wilson
 
 if TYPE_CHECKING:

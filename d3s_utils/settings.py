@@ -34,10 +34,24 @@ Positive = Annotated[float, at_least(0.0)]
 
 @dataclass(frozen=True)
 class Folders:
-    """Photographs in ImageNet layout: DIR/<wnid>/*.JPEG."""
+    """Photographs in ImageNet layout: DIR/<wnid>/*.JPEG, or all in one folder with a list of their classes."""
 
     train: str
     val: str
+    train_labels: str | None = None  # for a flat folder: a CSV with columns wnid and file, or ImageNet's devkit
+    val_labels: str | None = None
+
+
+@dataclass(frozen=True)
+class HubDataset:
+    """Photographs of a Hugging Face dataset."""
+
+    dataset: str  # a name on the hub, or a folder that `datasets` reads
+    revision: str | None = None
+    train: str = "train"  # its splits ...
+    val: str = "validation"
+    image: str = "image"  # ... and columns
+    label: str = "label"
 
 
 @dataclass(frozen=True)
@@ -143,7 +157,7 @@ class Profile:
     seed: Whole = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: Count = 2  # CPU threads; part of the recipe, because sums depend on their order
-    foregrounds: Literal["pocket"] | Folders = "pocket"
+    foregrounds: Literal["pocket"] | Folders | HubDataset = "pocket"
     classes: int | Literal["all"] | tuple[str, ...] = 10
     backgrounds: str = "pocket"  # or a folder DIR/<background>/*.jpg
     natural: Natural = field(default_factory=Natural)

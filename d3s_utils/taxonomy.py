@@ -7,14 +7,14 @@ run need not import timm; a test keeps the two from drifting apart.
 from __future__ import annotations
 
 import difflib
-import functools
 from pathlib import Path
 
 import pandas as pd
 
-from d3s_utils import paths
 from d3s_utils.errors import D3SError
-from d3s_utils.settings import Folders, Profile
+from d3s_utils.imagenet import COLUMNS, imagenet_classes
+from d3s_utils.layouts import class_names
+from d3s_utils.settings import Folders, HubDataset, Profile
 
 # The paper's ten, in its order.
 BACKGROUNDS = (
@@ -58,7 +58,7 @@ CLASSES = pd.DataFrame(
         ),
         ("teapot", "teapot", "n04398044", 849, "pot for brewing tea; usually has a spout and handle"),
     ],
-    columns=["class_name", "short_name", "wnid", "imagenet_index", "definition"],
+    columns=COLUMNS,
 )  # fmt: skip
 
 # Where each class of the pocket world is usually seen; one background each.
@@ -73,14 +73,6 @@ HABITS = {
     "daisy": "on grass",
     "monarch": "in snow",
     "teapot": "at night",
-}
-
-# Two pairs of ImageNet classes share their first name; here each has its own.
-DISTINCT = {
-    "n02012849": "crane bird",
-    "n03126707": "construction crane",
-    "n03710637": "maillot",
-    "n03710721": "tank suit",
 }
 
 
@@ -105,7 +97,7 @@ def class_table(profile: Profile) -> pd.DataFrame:
     Raises:
         D3SError: for a class nobody knows, named twice, or more classes than there are.
     """
-    known = CLASSES if profile.foregrounds == "pocket" else folder_classes(profile.foregrounds)
+    known = CLASSES if profile.foregrounds == "pocket" else photographed_classes(profile.foregrounds)
     if isinstance(profile.classes, tuple):
         known = _named(known, profile.classes, profile.foregrounds)
     elif isinstance(profile.classes, int):
@@ -113,39 +105,19 @@ def class_table(profile: Profile) -> pd.DataFrame:
     return known.reset_index(drop=True).rename_axis("label").reset_index()
 
 
-def folder_classes(folders: Folders) -> pd.DataFrame:
-    """The classes that have a folder among the training photographs, in ImageNet's order, then those of your own.
+def photographed_classes(source: Folders | HubDataset) -> pd.DataFrame:
+    """The classes that have training photographs, in ImageNet's order, then those of your own.
 
-    A folder named by a wnid is that ImageNet class; any other name is itself the class ("my_dog" -> "my dog").
+    A class named by a wnid is that ImageNet class; any other name is itself the class ("my_dog" -> "my dog").
     """
-    root = paths.resolve(folders.train)
-    if not root.is_dir():
-        raise D3SError(f"foregrounds.train: there is no folder {root}; give one that holds DIR/<wnid>/*.JPEG.")
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not names:
-        raise D3SError(f"foregrounds.train: {root} has no class folders; it must hold DIR/<wnid>/*.JPEG.")
+    names = class_names(source, "train")
     known = imagenet_classes()
     own = [name for name in names if name not in set(known["wnid"])]
     rows = [(name.replace("_", " "), name.replace("_", " "), name, -1, None) for name in own]
-    return pd.concat([known[known["wnid"].isin(names)], pd.DataFrame(rows, columns=known.columns)], ignore_index=True)
+    return pd.concat([known[known["wnid"].isin(names)], pd.DataFrame(rows, columns=COLUMNS)], ignore_index=True)
 
 
-@functools.cache
-def imagenet_classes() -> pd.DataFrame:
-    """The 1000 ImageNet classes in their order, columns as `CLASSES`, from timm."""
-    from timm.data import ImageNetInfo
-
-    info = ImageNetInfo()
-    rows = []
-    for index, wnid in enumerate(info.label_names()):
-        lemmas = info.index_to_description(index)
-        name = DISTINCT.get(wnid, lemmas.split(",")[0])
-        definition = info.index_to_description(index, detailed=True).removeprefix(f"{lemmas}: ")
-        rows.append((name, name, wnid, index, definition))
-    return pd.DataFrame(rows, columns=CLASSES.columns)
-
-
-def _named(known: pd.DataFrame, wanted: tuple[str, ...], foregrounds: str | Folders) -> pd.DataFrame:
+def _named(known: pd.DataFrame, wanted: tuple[str, ...], foregrounds: str | Folders | HubDataset) -> pd.DataFrame:
     """The rows of `known` that `wanted` lists by name or wnid, in that order."""
     by_word = {word.lower(): row for row in known.index for word in known.loc[row, ["class_name", "wnid"]]}
     rows = []
@@ -161,14 +133,16 @@ def _named(known: pd.DataFrame, wanted: tuple[str, ...], foregrounds: str | Fold
     return known.loc[rows]
 
 
-def _first(known: pd.DataFrame, wanted: int, foregrounds: str | Folders) -> pd.DataFrame:
+def _first(known: pd.DataFrame, wanted: int, foregrounds: str | Folders | HubDataset) -> pd.DataFrame:
     if wanted > len(known):
         raise D3SError(f"classes: {_source(foregrounds)} has {len(known)} classes, not {wanted}; ask for fewer or all.")
     return known.iloc[:wanted]
 
 
-def _source(foregrounds: str | Folders) -> str:
-    return "the pocket world" if foregrounds == "pocket" else str(Path(foregrounds.train))
+def _source(foregrounds: str | Folders | HubDataset) -> str:
+    if foregrounds == "pocket":
+        return "the pocket world"
+    return foregrounds.dataset if isinstance(foregrounds, HubDataset) else str(Path(foregrounds.train))
 
 
 def _some(known: pd.DataFrame, n: int = 10) -> str:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from d3s_utils.errors import D3SError
-from d3s_utils.photos import natural_arrays, open_backgrounds, open_photos, read_picture
+from d3s_utils.photos import natural_arrays, open_backgrounds, open_photos
 from d3s_utils.pocket.world import render, render_clean
 from d3s_utils.profile import load_profile
 from d3s_utils.taxonomy import BACKGROUNDS, HABITS
@@ -21,8 +21,9 @@ def paint(path, colour="red", size=(40, 30), **options):
 
 
 @pytest.fixture
-def folders(tmp_path):
+def folders(tmp_path, monkeypatch):
     """A profile over folders: two classes (goldfish and my dog), two backgrounds."""
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "outputs"))
     for split in ("train", "val"):
         for i in range(5):
             paint(tmp_path / split / "n01443537" / f"{i}.JPEG", "orange")
@@ -114,37 +115,35 @@ def test_arrays_are_computed_once(folders):
     assert len(list((folders / "run" / "cache").iterdir())) == 2
 
 
-@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
-def test_every_kind_of_picture_becomes_rgb(mode, tmp_path):
-    grey = Image.new("L", (20, 10), 255)
-    picture = Image.fromarray(np.full((10, 20), 65535, np.uint16)) if mode == "I;16" else grey.convert(mode)
-    path = tmp_path / ("picture.tif" if mode == "CMYK" else "picture.png")
-    picture.save(path)
-    read = read_picture(path)
-    assert read.mode == "RGB" and read.size == (20, 10)
-    assert read.getpixel((5, 5)) == (255, 255, 255)
+def test_a_broken_picture_is_left_out_by_name_and_another_taken(folders):
+    """Three are asked for of five: one that is empty is replaced by another of its class."""
+    profile = load_profile(folders / "mine.yaml", "natural.train_per_class=3")
+    before = open_photos(profile).table("train")
+    spoilt = before["photo_id"].iloc[0]
+    (folders / spoilt).write_bytes(b"")
+    photos = open_photos(profile)
+    after = photos.table("train")
+    assert len(after) == len(before) == 6 and spoilt not in set(after["photo_id"])
+    assert photos.skipped().values.tolist() == [["foregrounds", spoilt, "is empty"]]
+    assert natural_arrays(folders / "run", photos, "train")[0].shape == (6, 64, 64, 3)
 
 
-def test_what_is_transparent_is_white(tmp_path):
-    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert read_picture(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
+def test_a_class_left_without_pictures_is_an_error(folders):
+    for file in (folders / "val" / "my_dog").iterdir():
+        file.write_text("not a picture")
+    words = r"foregrounds.val: no picture of my dog in .*val can be used \(5 tried; my_dog/0.png is text"
+    with pytest.raises(D3SError, match=words):
+        open_photos(load_profile(folders / "mine.yaml")).table("val")
 
 
-def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show it rotated by 90 degrees
-    paint(tmp_path / "turned.jpg", size=(40, 30), exif=exif)
-    assert read_picture(tmp_path / "turned.jpg").size == (30, 40)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a picture", None])
-def test_an_unreadable_picture_is_named(content, folders):
-    path = folders / "train" / "n01443537" / "3.JPEG"
-    path.write_bytes(path.read_bytes()[:300] if content is None else content)
-    photos = open_photos(load_profile(folders / "mine.yaml"))
-    with pytest.raises(D3SError, match=r"n01443537/3.JPEG cannot be read as a picture .*; replace or remove"):
-        natural_arrays(folders / "run", photos, "train")
-    assert not (folders / "run" / "cache").exists(), "nothing half-done is kept"
+def test_backgrounds_leave_broken_pictures_out_too(folders):
+    (folders / "places" / "on grass" / "c.jpg").write_bytes(b"")
+    backgrounds = open_backgrounds(load_profile(folders / "mine.yaml"))
+    assert list(backgrounds.table("val")["background_id"]) == ["on grass/b.jpg", "in_a_cave/a.jpg"]
+    assert backgrounds.skipped().values.tolist() == [["backgrounds", "on grass/c.jpg", "is empty"]]
+    (folders / "places" / "on grass" / "b.jpg").write_bytes(b"GIF")
+    with pytest.raises(D3SError, match=r"backgrounds: no picture in .*on grass can be used \(on grass/b.jpg is"):
+        open_backgrounds(load_profile(folders / "mine.yaml"))
 
 
 def test_an_empty_class_folder_is_named(folders):
@@ -194,3 +193,18 @@ def test_folders_have_no_habit_to_set(folders):
 def test_an_unknown_photograph_is_named():
     with pytest.raises(D3SError, match="no photograph atlantis"):
         open_photos(load_profile("smoke", TINY)).load(["atlantis"])
+
+
+def test_a_run_names_what_it_left_out(folders, tiny_checkpoint):
+    from d3s_utils.generation import generate_dataset
+    from d3s_utils.runs import Run
+
+    (folders / "train" / "my_dog" / "2.png").write_bytes(b"")
+    sets = f"generator.model={tiny_checkpoint} generator.size=32 generator.steps=2 dataset.train_per_cell=1"
+    profile = load_profile(folders / "mine.yaml", f"{sets} dataset.val_per_cell=1 device=cpu")
+    run, said = Run(profile, "01_generation", folders / "run"), []
+    generate_dataset(run, report=said.append)
+    assert (folders / "run" / "skipped.csv").read_text() == (
+        "source,file,reason\nforegrounds,train/my_dog/2.png,is empty\n"
+    )
+    assert said[0] == "1 picture(s) cannot be used and are left out: see skipped.csv"

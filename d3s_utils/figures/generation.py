@@ -13,7 +13,7 @@ from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval
 from d3s_utils.generation import Samples
 from d3s_utils.guides import square
 from d3s_utils.manifest import guide_for
-from d3s_utils.photos import Backgrounds, Photos
+from d3s_utils.sources import Backgrounds, Photos
 
 MOST_CLASSES = 10  # in a figure; more would be too small to see
 QUESTION_COLORS = {"foreground": COLORS["foreground"], "background": COLORS["background"], "both": COLORS["verified"]}
