@@ -200,7 +200,7 @@ def test_a_run_names_what_it_left_out(folders, tiny_checkpoint):
     from d3s_utils.runs import Run
 
     (folders / "train" / "my_dog" / "2.png").write_bytes(b"")
-    sets = f"generator.model={tiny_checkpoint} generator.size=32 generator.steps=2 dataset.train_per_cell=1"
+    sets = f"generator.model={tiny_checkpoint} generator.size=32 generator.steps=4 dataset.train_per_cell=1"
     profile = load_profile(folders / "mine.yaml", f"{sets} dataset.val_per_cell=1 device=cpu")
     run, said = Run(profile, "01_generation", folders / "run"), []
     generate_dataset(run, report=said.append)
