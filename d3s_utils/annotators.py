@@ -1,6 +1,8 @@
 """Where votes come from: a file of people's votes, or simulated annotators.
 
-A simulated annotator sees what a judge sees, an independent network, and slips at an individual, planted rate.
+A simulated annotator sees what a judge sees, an independent network, and slips at an individual, planted rate. Where no
+judge knows the pictures (`verification.judge: none`) simulated annotators believe the prompt: their votes say nothing
+about the images, and let a run end before people have voted.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ ADULT_SLIPS = 0.1
 def collect_votes(
     profile: Profile, images: np.ndarray, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The votes this profile asks for, and what the judge sees where the annotators are simulated (else None).
+    """The votes this profile asks for, and what the judge of simulated annotators sees (None where nobody judged).
 
     Args:
         images, table: the validation images, (N, S, S, 3) uint8, and their rows of the manifest.
@@ -38,6 +40,8 @@ def collect_votes(
                 "verification.source is csv, but verification.votes names no file; set it to a file of votes."
             )
         return read_votes(settings.votes, table["image_id"]), None
+    if settings.judge == "none":
+        return simulate_votes(believe(table), settings, profile.seed), None
     seen = look(open_judge(settings.judge), images, table)
     return simulate_votes(seen, settings, profile.seed), seen
 
@@ -57,6 +61,11 @@ def open_judge(name: str):
     from d3s_utils.pocket.judge import load_judge
 
     return load_judge(folder)
+
+
+def believe(table: pd.DataFrame) -> pd.DataFrame:
+    """What those see who do not look: as `look`, every label there for certain."""
+    return pd.DataFrame({"image_id": table["image_id"].to_numpy(), "foreground": 1.0, "background": 1.0, "adult": 0.0})
 
 
 def look(judge, images: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
@@ -92,7 +101,8 @@ def _positions(names: pd.Series, known: Sequence[str], what: str) -> np.ndarray:
         stranger = names[positions < 0].iloc[0]
         raise D3SError(
             f"verification.judge never learnt the {what} {stranger!r} (it knows {', '.join(known)}); "
-            "read people's votes with verification.source=csv verification.votes=FILE."
+            "read people's votes with verification.source=csv verification.votes=FILE, or let simulated annotators "
+            "believe the prompt with verification.judge=none."
         )
     return positions
 

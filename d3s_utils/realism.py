@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from d3s_utils import paths
 from d3s_utils.errors import D3SError
 from d3s_utils.guides import patch_side
+from d3s_utils.photos import open_backgrounds
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
 from d3s_utils.sources import Photos
 from d3s_utils.stats import cluster_mean_ci, wilson
+from d3s_utils.taxonomy import class_table
 
 if TYPE_CHECKING:
     from d3s_utils.pocket.judge import Judge
@@ -47,13 +49,19 @@ class FeatureSpace:
 
 
 def open_judge(profile: Profile) -> Judge | None:
-    """The pocket judge, where the pictures are those of the pocket world; None elsewhere, for it knows no other.
+    """The pocket judge, where it has learnt the classes and backgrounds of this run; None elsewhere.
 
     Raises:
         D3SError: its weights are missing.
     """
     if profile.realism.features != "judge":
         return None
+    judge = _load_judge()
+    asked = set(class_table(profile)["class_name"]), set(open_backgrounds(profile).names)
+    return judge if asked[0] <= set(judge.classes) and asked[1] <= set(judge.backgrounds) else None
+
+
+def _load_judge() -> Judge:
     folder = paths.POCKET_WEIGHTS / "judge"
     if not folder.is_dir():
         raise D3SError(f"realism.features: {folder} has no judge; run make pocket-generator, or name a timm model.")
@@ -68,9 +76,9 @@ def open_features(profile: Profile) -> FeatureSpace:
     Raises:
         D3SError: timm knows no such model, or its weights cannot be had.
     """
-    judge = open_judge(profile)
-    if judge is None:
+    if profile.realism.features != "judge":
         return timm_features(profile.realism.features)
+    judge = _load_judge()
     return FeatureSpace("pocket judge", lambda images: judge.judge(images).features)
 
 

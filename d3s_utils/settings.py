@@ -96,7 +96,7 @@ class Realism:
 class Verification:
     source: Literal["simulated", "csv"] = "simulated"
     votes: str | None = None  # with source csv: the file of votes
-    judge: str = "pocket"  # what the simulated annotators see
+    judge: str = "pocket"  # in whose eyes simulated annotators see: "pocket", a folder, or "none": they believe
     workers: Annotated[int, at_least(3)] = 25
     votes_per_image: Annotated[int, at_least(1)] = 5
     error_low: Share = 0.005  # the best simulated annotator's rate of slips

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from d3s_utils import figures, tables
+from d3s_utils.figures import evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +118,11 @@ def test_a_figure_is_the_same_bytes_each_time(tmp_path):
         tables.write_figure(tmp_path / name, figures.image_grid(pictures(3), ["a", "b", "c"], title="Three"))
     for suffix in ("png", "svg"):
         assert (tmp_path / f"one.{suffix}").read_bytes() == (tmp_path / f"two.{suffix}").read_bytes()
+
+
+def test_a_figure_without_data_says_why():
+    axis = evaluation.plot_background_pull(pd.DataFrame(columns=["model", "share", "low", "high", "chance"]))
+    assert [text.get_text() for text in axis.texts] == [
+        "nobody knows where these photographs were taken, so no class has a home"
+    ]
+    plt.close(axis.figure)

@@ -187,3 +187,15 @@ def test_copies_are_not_diverse(manifest):
 def test_an_unknown_feature_space_is_named():
     with pytest.raises(D3SError, match="resnet5000"):
         realism.open_features(load_profile("smoke", "realism.features=resnet5000"))
+
+
+def test_the_judge_keeps_silent_about_what_it_never_learnt(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / split / "bird").mkdir(parents=True)
+    (tmp_path / "birds.yaml").write_text(
+        f"extends: smoke\nforegrounds: {{train: {tmp_path}/train, val: {tmp_path}/val}}\nclasses: all\n"
+    )
+    profile = load_profile(tmp_path / "birds.yaml")
+    assert realism.open_judge(profile) is None
+    assert realism.open_features(profile).name == "pocket judge", "its features serve any picture, under its name"
+    assert realism.open_judge(load_profile("smoke")) is not None

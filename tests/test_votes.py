@@ -19,8 +19,9 @@ from d3s_utils.agreement import (
     verdicts,
     worker_quality,
 )
-from d3s_utils.annotators import look, open_judge, simulate_votes, simulated_workers
+from d3s_utils.annotators import collect_votes, look, open_judge, simulate_votes, simulated_workers
 from d3s_utils.errors import D3SError
+from d3s_utils.profile import load_profile
 from d3s_utils.settings import Verification
 from d3s_utils.votes import QUESTIONS, RULES, accepted, read_votes, verify, voters
 
@@ -327,3 +328,13 @@ def test_every_table_and_title_says_who_voted():
         assert set(table["source"]) == {"simulated"} and voters(table) == "simulated annotators"
     mixed = pd.concat([votes, ballot(("val-000", "me", "y", "y", "n"))])
     assert voters(verify(mixed)) == "local annotators and simulated annotators"
+
+
+def test_without_a_judge_simulated_annotators_believe_the_prompt():
+    """Only their slips keep them from saying yes, and nobody claims to have seen the images."""
+    profile = load_profile("smoke", "verification.judge=none")
+    table = pd.DataFrame({"image_id": [f"val-{i}" for i in range(300)], "class_name": "bird", "background": "in space"})
+    votes, seen = collect_votes(profile, np.zeros((300, 8, 8, 3), np.uint8), table)
+    assert seen is None and set(votes["source"]) == {"simulated"}
+    yes = (votes["answer"] == "yes").groupby(votes["question"]).mean()
+    assert yes["foreground"] > 0.93 and yes["background"] > 0.93 and yes["adult"] < 0.02

@@ -55,6 +55,14 @@ def new_axis(ax: Axes | None = None, *, width: float = 7.2, height: float = 4.2)
     return plt.subplots(figsize=(width, height))[1] if ax is None else ax
 
 
+def nothing(ax: Axes | None, why: str) -> Axes:
+    """An empty axis that says why."""
+    ax = new_axis(ax, height=1.5)
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", color=COLORS["ink"])
+    ax.set_axis_off()
+    return ax
+
+
 def legend_below(ax: Axes, columns: int = 3) -> Axes:
     """A legend under the axis, where no dot can be."""
     below = offset_copy(ax.transAxes, ax.get_figure(root=True), y=-42, units="points")

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
+from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis, nothing
 from d3s_utils.gaps import PARTS, ZOO_MEAN
 
 SETS = {
@@ -140,9 +140,10 @@ def plot_confusion(counts: pd.DataFrame, ax: Axes | None = None, *, title: str, 
 
 def plot_background_pull(pull: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How many of the mistakes name the class that lives on the background shown."""
+    if pull.empty:
+        return nothing(ax, "nobody knows where these photographs were taken, so no class has a home")
     ax = interval_dots(pull, "model", "share", ax=ax, color=COLORS["background"])
-    if len(pull):
-        chance_line(ax, pull["chance"].iloc[0], axis="x")
+    chance_line(ax, pull["chance"].iloc[0], axis="x")
     ax.set(
         xlabel="mistakes that name the class at home there (%)",
         xlim=(0, 100),
@@ -187,7 +188,7 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
         end = bottom if drop else height
         spread = [[max(0.0, row["points"] - row["low"])], [max(0.0, row["high"] - row["points"])]]
         ax.errorbar(place, end, yerr=spread[::-1] if drop else spread, color=COLORS["ink"], linewidth=1.6, fmt="none")
-        text = f"{-height:+.1f}" if drop else f"{height:.1f}"
+        text = f"{0.0 - round(height, 1):+.1f}" if drop else f"{height:.1f}"
         ax.annotate(
             text,
             (place + 0.06, max(bottom, end, bottom + height)),

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
+from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis, nothing
 from d3s_utils.generation import Samples
 from d3s_utils.guides import square
 from d3s_utils.manifest import guide_for
@@ -120,7 +120,7 @@ def plot_label_cells(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     both = rates[rates["question"] == "both"]
     if both.empty:
-        return _nothing(ax, "no judge knows these classes")
+        return nothing(ax, "no judge knows these classes")
     cells = both.pivot(index="class_name", columns="background", values="rate")[both["background"].unique()]
     cells = cells.loc[cells.mean(axis=1).sort_values(kind="stable").index[:20]]
     low = 10 * np.floor(min(cells.min(axis=None), 90) / 10)
@@ -132,7 +132,7 @@ def plot_label_cells(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_label_rates(rates: pd.DataFrame, category: str, ax: Axes | None = None) -> Axes:
     """One row per class or background, one dot per question; bars are 95 % Wilson intervals."""
     if rates.empty:
-        return _nothing(ax, "no judge knows these classes")
+        return nothing(ax, "no judge knows these classes")
     order = rates[rates["question"] == "both"].sort_values("rate", kind="stable")[category]
     ax = new_axis(ax, height=0.9 + 0.42 * len(order))
     for shift, (question, table) in zip((-0.24, 0, 0.24), rates.groupby("question", sort=False), strict=True):
@@ -202,12 +202,4 @@ def _legend(ax: Axes, place: str) -> Axes:
         ax.legend(loc=place)
     else:
         ax.text(0.5, 0.5, "no judge knows these classes", transform=ax.transAxes, ha="center", color=COLORS["ink"])
-    return ax
-
-
-def _nothing(ax: Axes | None, why: str) -> Axes:
-    """An empty axis that says why."""
-    ax = new_axis(ax, height=1.5)
-    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", color=COLORS["ink"])
-    ax.set_axis_off()
     return ax
