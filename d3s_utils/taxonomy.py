@@ -112,7 +112,7 @@ def photographed_classes(source: Folders | HubDataset) -> pd.DataFrame:
     """
     names = class_names(source, "train")
     known = imagenet_classes()
-    own = [name for name in names if name not in set(known["wnid"])]
+    own = sorted(set(names) - set(known["wnid"]))
     rows = [(name.replace("_", " "), name.replace("_", " "), name, -1, None) for name in own]
     return pd.concat([known[known["wnid"].isin(names)], pd.DataFrame(rows, columns=COLUMNS)], ignore_index=True)
 

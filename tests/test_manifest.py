@@ -141,3 +141,17 @@ def test_the_revision_of_a_folder_is_its_content(tmp_path, monkeypatch):
     weights.write_bytes(b"two")
     assert len(first) == 16 and generator_revision(pocket) != first
     assert generator_revision(load_profile("lab")) == load_profile("lab").generator.revision
+
+
+def test_the_papers_120_000_rows_are_balanced_exactly(tmp_path):
+    """1000 classes x 10 backgrounds x (10 + 2), no photograph of one split in the other, every image its own seed."""
+    from benchmarks.scale import ListedBackgrounds, ListedPhotos, paper_profile
+
+    manifest = build_manifest(paper_profile(tmp_path), ListedPhotos(), ListedBackgrounds())
+    cells = manifest.groupby(["split", "class_name", "background"]).size()
+    assert len(manifest) == 120_000 and len(cells) == 20_000
+    assert set(cells["train"]) == {10} and set(cells["val"]) == {2}
+    assert manifest["image_id"].is_unique and manifest["seed"].is_unique
+    assert (manifest["foreground_source"].str.partition("/")[0] == manifest["split"]).all()
+    uses = manifest.groupby(["split", "label"])["foreground_source"].agg(lambda names: names.value_counts().max())
+    assert (uses == 1).all(), "100 photographs for 100 images: none is used twice"
