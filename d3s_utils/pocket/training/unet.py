@@ -172,7 +172,7 @@ def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int, turn
     remembers a guide: image-to-image starts from a noised guide, which is no noised scene, and what is left of the
     guide travels on in what the sampler takes for noise.
     """
-    generator = torch_rng_for(recipe.seed, "unet", *([turn] if turn else []), step)
+    generator = torch_rng_for(recipe.seed, "unet", turn, step)
     latents, guides, covered, rows = lessons.batch(recipe.unet_batch, generator)
     stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
     way = stratified**recipe.late
