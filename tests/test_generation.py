@@ -1,6 +1,7 @@
 """Generation: each image from its own guide, prompt and seed; kill it anywhere, resume, and the bytes are the same."""
 
 import hashlib
+import multiprocessing
 import subprocess
 import sys
 import time
@@ -207,6 +208,58 @@ def test_kill_9_and_resume_gives_the_same_bytes(finished, profile, tmp_path):
     assert len(lines) == 3 - len(survivors), "finished shards are not made again"
     assert all(path.stat().st_mtime_ns == written for path, written in survivors.items())
     assert contents(tmp_path) == contents(finished[0].folder)
+
+
+LATE = (  # imported by diffusers and transformers when a pipeline is loaded; here once, for all processes
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img",
+    "transformers.models.clip.modeling_clip",
+)
+
+
+def begin(folder, overrides, started):
+    """In a process of its own: import what is imported late, say so, then make the dataset."""
+    torch.set_num_threads(1)
+    run = run_in(folder, load_profile("smoke", overrides))
+    generation.load_generator(run.profile)
+    started.set()
+    generation.generate_dataset(run, report=lambda line: None)
+
+
+def test_twenty_kills_at_random_moments_leave_the_same_sums(profile, tmp_path):
+    """Whatever a kill interrupts (loading, drawing, writing, renaming, summing), the next start goes on from there.
+
+    A first run, left alone, says how long one takes and what should come out. Of a dataset that is complete in spite of
+    the kills, half is lost, so that each kill meets work being done.
+    """
+    overrides = f"generator.model={profile.generator.model} {SMALL} dataset.shard_size=2"
+    rng, kills, survivors = rng_for("twenty kills"), 0, set()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["d3s_utils.generation", *LATE])
+
+    def start(folder):
+        started = context.Event()
+        process = context.Process(target=begin, args=(folder, overrides, started))
+        process.start()
+        assert started.wait(120)
+        return process
+
+    alone, begun = start(tmp_path / "alone"), time.monotonic()
+    alone.join(120)
+    lasts, killed = time.monotonic() - begun, tmp_path / "killed"
+    while kills < 20:
+        process = start(killed)
+        process.join(float(rng.uniform(0.0, lasts)))
+        kills += process.is_alive()
+        process.kill()
+        process.join()
+        whole = sorted((killed / "dataset" / "data").glob("*.parquet"))
+        survivors.add(len(whole))
+        if len(whole) == 10:
+            for shard in whole[::2]:
+                shard.unlink()
+    start(killed).join(120)
+    assert contents(killed) == contents(tmp_path / "alone"), "shards, card and SHA256SUMS, byte by byte"
+    assert len(contents(killed)) == 12 and len(survivors) > 1, "kills came at different moments"
 
 
 def test_a_shard_of_another_recipe_is_made_again(finished, tiny_checkpoint, tmp_path):
