@@ -1,5 +1,7 @@
 """The manifest is complete, balanced and free of leaks, and each row depends on its own place alone."""
 
+import runpy
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -145,9 +147,9 @@ def test_the_revision_of_a_folder_is_its_content(tmp_path, monkeypatch):
 
 def test_the_papers_120_000_rows_are_balanced_exactly(tmp_path):
     """1000 classes x 10 backgrounds x (10 + 2), no photograph of one split in the other, every image its own seed."""
-    from benchmarks.scale import ListedBackgrounds, ListedPhotos, paper_profile
-
-    manifest = build_manifest(paper_profile(tmp_path), ListedPhotos(), ListedBackgrounds())
+    scale = runpy.run_path(str(paths.ROOT / "benchmarks" / "scale.py"))
+    listed = scale["ListedPhotos"](), scale["ListedBackgrounds"]()
+    manifest = build_manifest(scale["paper_profile"](tmp_path), *listed)
     cells = manifest.groupby(["split", "class_name", "background"]).size()
     assert len(manifest) == 120_000 and len(cells) == 20_000
     assert set(cells["train"]) == {10} and set(cells["val"]) == {2}
