@@ -43,7 +43,7 @@ class ListedPhotos(Photos):
         return pd.DataFrame(rows, columns=["photo_id", "label", "class_name", "background"])
 
     def pictures(self, photo_ids):
-        raise NotImplementedError
+        raise AssertionError("planning and writing need no photograph")
 
 
 class ListedBackgrounds(Backgrounds):
@@ -54,7 +54,7 @@ class ListedBackgrounds(Backgrounds):
         return pd.DataFrame(rows, columns=["background_id", "background"])
 
     def pictures(self, background_ids):
-        raise NotImplementedError
+        raise AssertionError("planning and writing need no picture of a place")
 
 
 def paper_profile(folder: Path) -> Profile:

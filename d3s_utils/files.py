@@ -42,9 +42,9 @@ class StoredPhotos(Photos):
     def _place(self, split: str) -> str:
         """What a person would call where the split is."""
 
+    @abstractmethod
     def _stamp(self, photo_id: str) -> str:
         """What changes when the picture does."""
-        return ""
 
     def table(self, split: str) -> pd.DataFrame:
         if split not in self._tables:
@@ -105,9 +105,6 @@ class FolderPhotos(StoredPhotos):
     def _stamp(self, photo_id: str) -> str:
         return file_stamp(self._open(photo_id))
 
-    def pictures(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
-        return (read_picture(self._open(photo_id)) for photo_id in photo_ids)  # the path says more than the id
-
 
 class HubPhotos(StoredPhotos):
     """Photographs of a Hugging Face dataset, by its name on the hub or a folder `datasets` can read."""
@@ -118,6 +115,9 @@ class HubPhotos(StoredPhotos):
 
     def _place(self, split: str) -> str:
         return open_hub(self._source, split).called
+
+    def _stamp(self, photo_id: str) -> str:
+        return open_hub(self._source, photo_id.partition("/")[0]).stamp
 
 
 class FolderBackgrounds(Backgrounds):

@@ -34,11 +34,14 @@ def imagenet_classes() -> pd.DataFrame:
 
 @functools.cache
 def wnid_by_word() -> dict[str, str]:
-    """The wnid for every way to name a class, in small letters: wnid, class name, all its lemmas in one string."""
+    """The wnid for every way to name a class, in small letters: wnid, class name, all its lemmas in one string.
+
+    A word that means two classes ("crane") is left out.
+    """
     from timm.data import ImageNetInfo
 
-    info, words = ImageNetInfo(), {}
+    info, meanings = ImageNetInfo(), {}
     for row in imagenet_classes().itertuples():
         for word in (row.wnid, row.class_name, info.index_to_description(row.imagenet_index)):
-            words[word.lower()] = row.wnid
-    return words
+            meanings.setdefault(word.lower(), set()).add(row.wnid)
+    return {word: wnids.pop() for word, wnids in meanings.items() if len(wnids) == 1}

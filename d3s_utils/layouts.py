@@ -145,12 +145,14 @@ class HubSplit:
         called: what a person would call it.
         rows: with column `image` as bytes or path, undecoded.
         classes: row numbers by class: a wnid where the dataset's name of the class is one of ImageNet's, else the name.
+        stamp: changes with the dataset.
     """
 
     called: str
     rows: Dataset
     image: str
     classes: Mapping[str, np.ndarray]
+    stamp: str
 
     def picture(self, row: int) -> Path | bytes:
         """What is in the file of a row."""
@@ -186,4 +188,5 @@ def open_hub(source: HubDataset, split: str) -> HubSplit:
     words = wnid_by_word()
     classes = {words.get(name.lower(), name): np.flatnonzero(labels == i) for i, name in enumerate(names)}
     held = rows.cast_column(source.image, datasets.Image(decode=False))
-    return HubSplit(called, held, source.image, {name: found for name, found in classes.items() if len(found)})
+    found = {name: index for name, index in classes.items() if len(index)}
+    return HubSplit(called, held, source.image, found, stamp=rows._fingerprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +46,7 @@ def read_picture(source: Source, name: str = "") -> Image.Image:
     """The picture in a file, upright (EXIF), RGB whatever it was (grey, 16 bit, CMYK, palette, transparent on white).
 
     Args:
-        name: what to call it in errors; the path by default.
+        name: what to call it in errors, where it is no file with a path of its own.
 
     Raises:
         D3SError: if the file is missing or cannot be decoded.
@@ -56,7 +57,7 @@ def read_picture(source: Source, name: str = "") -> Image.Image:
     except FileNotFoundError as error:
         raise D3SError(f"There is no picture {source}; put it back, or build the manifest again.") from error
     except UNREADABLE as error:
-        called = name or source
+        called = name if isinstance(source, bytes) else source
         raise D3SError(f"{called} cannot be read as a picture ({error}); replace or remove the file.") from error
 
 
@@ -87,7 +88,7 @@ def _diagnosis(source: Source, error: Exception) -> str:
     if not isinstance(error, UnidentifiedImageError):
         return "is cut short or damaged"
     try:
-        text = start.decode()
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # the last letter may be cut
     except UnicodeDecodeError:
         return "is no picture of a kind known here"
     return "is text, not a picture" if text.isprintable() or "\n" in text else "is no picture of a kind known here"

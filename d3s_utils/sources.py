@@ -19,33 +19,41 @@ def no_skips() -> pd.DataFrame:
     return pd.DataFrame(columns=SKIPPED, dtype=str)
 
 
-class Photos(ABC):
-    """Photographs of the classes of a run.
+class Pictures(ABC):
+    """Pictures by id.
 
     Attributes:
-        size: side of what `load` returns, pixels.
-        habit: probability of the habitual background; None where nobody staged the photographs.
         recipe: everything the pictures depend on, for `recipe_hash`.
     """
 
-    size: int
-    habit: float | None
     recipe: object
 
     @abstractmethod
-    def table(self, split: str) -> pd.DataFrame:
-        """photo_id, label, class_name, background (None where unknown), class by class."""
-
-    @abstractmethod
-    def pictures(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
+    def pictures(self, ids: Sequence[str]) -> Iterator[Image.Image]:
         """RGB pictures in their own size, upright, one after another: files are read as they are asked for."""
+
+    def picture(self, name: str) -> Image.Image:
+        return next(self.pictures([name]))
 
     def skipped(self) -> pd.DataFrame:
         """source, file, reason: what `table` left out because it cannot be used."""
         return no_skips()
 
-    def picture(self, photo_id: str) -> Image.Image:
-        return next(self.pictures([photo_id]))
+
+class Photos(Pictures):
+    """Photographs of the classes of a run.
+
+    Attributes:
+        size: side of what `load` returns, pixels.
+        habit: probability of the habitual background; None where nobody staged the photographs.
+    """
+
+    size: int
+    habit: float | None
+
+    @abstractmethod
+    def table(self, split: str) -> pd.DataFrame:
+        """photo_id, label, class_name, background (None where unknown), class by class."""
 
     def load(self, photo_ids: Sequence[str]) -> np.ndarray:
         """Centre squares, (N, size, size, 3) uint8."""
@@ -55,28 +63,15 @@ class Photos(ABC):
         return images
 
 
-class Backgrounds(ABC):
+class Backgrounds(Pictures):
     """Pictures of empty places.
 
     Attributes:
         names: the backgrounds of this run, the paper's ten first and in its order.
-        recipe: everything the pictures depend on, for `recipe_hash`.
     """
 
     names: tuple[str, ...]
-    recipe: object
 
     @abstractmethod
     def table(self, split: str) -> pd.DataFrame:
         """background_id, background."""
-
-    @abstractmethod
-    def pictures(self, background_ids: Sequence[str]) -> Iterator[Image.Image]:
-        """RGB pictures in their own size, upright, one after another: files are read as they are asked for."""
-
-    def skipped(self) -> pd.DataFrame:
-        """source, file, reason: what `table` left out because it cannot be used."""
-        return no_skips()
-
-    def picture(self, background_id: str) -> Image.Image:
-        return next(self.pictures([background_id]))

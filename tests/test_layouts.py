@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from d3s_utils.errors import D3SError
+from d3s_utils.imagenet import wnid_by_word
 from d3s_utils.photos import open_photos
 from d3s_utils.profile import load_profile
 from d3s_utils.taxonomy import class_table
@@ -155,6 +156,11 @@ def test_a_broken_picture_in_a_dataset_is_left_out(dataset):
     photos = open_photos(load_profile(dataset))
     assert len(photos.table("train")) == 5
     assert list(photos.skipped()["reason"]) == ["is empty"]
+
+
+def test_a_word_for_two_classes_names_neither():
+    words = wnid_by_word()
+    assert "crane" not in words and words["crane bird"] == "n02012849" and words["goldfish"] == GOLDFISH
 
 
 def test_a_dataset_that_cannot_be_read_is_named(dataset):
