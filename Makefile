@@ -137,8 +137,8 @@ SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,classifiers.py penalties.py d
 $(EXECUTED): $(GROUND)
 $(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py figures/generation.py widgets.py)
 $(EXEC)/02_human_verification.ipynb: $(JUDGE) $(call in,annotators.py votes.py agreement.py figures/verification.py)
-$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,classifiers.py pocket/muon.py votes.py predictions.py gaps.py \
-	figures/evaluation.py widgets.py)
+$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,classifiers.py pocket/muon.py zoo.py zoo.csv templates.txt sums.py votes.py \
+	predictions.py gaps.py figures/evaluation.py widgets.py)
 $(EXEC)/04_disentanglement_training.ipynb: $(SPLIT) $(call in,figures/disentanglement.py)
 $(EXEC)/05_disentanglement_probe.ipynb: $(GENERATOR) $(SPLIT) $(call in,probes.py invariance.py figures/probe.py)
 $(EXEC)/06_spurious_correlation.ipynb: $(FEATURES) $(call in,probes.py spurious.py figures/spurious.py)

@@ -12,6 +12,7 @@ COMMANDS = {
     "generate": "make the images of a run, or this worker's share of them",
     "regenerate": "make one image again and compare it with the stored one",
     "verify": "say whether a dataset folder is whole",
+    "convert": "make of published weights the file that the zoo reads",
     "doctor": "say what this machine has and what it lacks",
 }
 

@@ -1,7 +1,7 @@
 """Classifiers with one contract: uint8 images in, one score per class out; size and normalisation are their business.
 
-They are small timm architectures trained here on the natural photographs (`weights: train`), or large ones with the
-weights timm publishes (`weights: pretrained`).
+Here are the small timm architectures trained on the natural photographs (`weights: train`); `zoo.py` has the large ones
+with published weights (`weights: pretrained`).
 """
 
 from __future__ import annotations
@@ -60,24 +60,60 @@ ZOO = {
 
 
 @dataclass(frozen=True)
+class Preprocessing:
+    """How a square image becomes what a network sees.
+
+    Attributes:
+        size: side of what the network sees, pixels.
+        mean, std: of its normalisation, RGB, in [0, 1].
+        crop: share of the image's side that is kept, around its centre: it is resampled to size / crop, then cut.
+        interpolation: "bilinear" or "bicubic", both antialiased.
+
+    Raises:
+        ValueError: another interpolation, or a number out of its range.
+    """
+
+    size: int = SIDE
+    mean: tuple[float, ...] = (CENTRE,) * 3
+    std: tuple[float, ...] = (SPREAD,) * 3
+    crop: float = 1.0
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in ("bilinear", "bicubic"):
+            raise ValueError(f"interpolation {self.interpolation!r} is neither bilinear nor bicubic")
+        if self.size < 1 or not 0 < self.crop <= 1 or min(self.std) <= 0:
+            raise ValueError("size and std must be above 0, crop in (0, 1]")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B, S, S, 3) uint8 to (B, 3, size, size) float32, on the same device."""
+        pixels, whole = to_unit(images), int(self.size / self.crop)  # floor, as timm resizes
+        if pixels.shape[-1] != whole:
+            shape = (whole, whole)
+            pixels = F.interpolate(pixels, size=shape, mode=self.interpolation, antialias=True).clamp_(0, 1)
+        edge = round((whole - self.size) / 2)
+        pixels = pixels[:, :, edge : edge + self.size, edge : edge + self.size]
+        mean, std = (torch.tensor(value, device=images.device)[:, None, None] for value in (self.mean, self.std))
+        return (pixels - mean) / std
+
+
+@dataclass(frozen=True)
 class Classifier:
     """A network together with the preprocessing it was trained with.
 
     Attributes:
         network: (B, 3, size, size) normalised to (B, its own classes).
-        size: side of what the network sees; images of another size are resampled.
-        mean, std: of its normalisation, RGB, in [0, 1].
-        columns: which of the network's classes are the classes of this run, in their order; None for all.
         recipe: hash of everything its weights depend on.
+        columns: which of the network's classes are the classes of this run, in their order; None for all.
+        revision: commit of published weights, "" for those trained here.
     """
 
     name: str
     network: nn.Module
     recipe: str
-    size: int = SIDE
-    mean: tuple[float, ...] = (CENTRE,) * 3
-    std: tuple[float, ...] = (SPREAD,) * 3
+    preprocessing: Preprocessing = Preprocessing()
     columns: tuple[int, ...] | None = None
+    revision: str = ""
 
     @torch.inference_mode()
     def logits(self, images: np.ndarray, batch: int = 200) -> np.ndarray:
@@ -89,11 +125,8 @@ class Classifier:
 
     def _scores(self, images: np.ndarray) -> Tensor:
         device = next(self.network.parameters()).device
-        pixels = to_unit(torch.from_numpy(np.ascontiguousarray(images)).to(device))
-        if pixels.shape[-1] != self.size:
-            pixels = F.interpolate(pixels, size=(self.size, self.size), mode="bilinear", antialias=True)
-        mean, std = (torch.tensor(value, device=device)[:, None, None] for value in (self.mean, self.std))
-        return self.network((pixels - mean) / std).float().cpu()
+        pixels = self.preprocessing(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+        return self.network(pixels).float().cpu()
 
 
 def to_unit(images: Tensor) -> Tensor:
@@ -309,49 +342,3 @@ def _read_card(path: Path) -> dict:
         return json.loads(path.with_suffix(".json").read_text()) if path.is_file() else {}
     except (OSError, ValueError):
         return {}
-
-
-# Published weights ----------------------------------------------------------------------------------------------------
-
-
-def pretrained_classifier(name: str, classes: pd.DataFrame, device: str = "cpu") -> Classifier:
-    """A model of timm with its published ImageNet weights, its guesses limited to the classes of this run.
-
-    Args:
-        classes: the run's class table, with imagenet_index.
-
-    Raises:
-        D3SError: for a model timm does not know, weights that cannot be fetched, or a class outside ImageNet.
-    """
-    import timm
-
-    foreign = classes.loc[classes["imagenet_index"] < 0, "class_name"]
-    if len(foreign):
-        raise D3SError(
-            f"classes: {foreign.iloc[0]} is no ImageNet class, so published weights cannot name it; "
-            "set evaluation.weights to train."
-        )
-    if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(pretrained=True), n=1)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise D3SError(f"evaluation.models: timm {timm.__version__} knows no model {name!r}{hint}; choose another.")
-    network = _fetch(name).eval().to(pick_device(device))
-    config = timm.data.resolve_model_data_config(network)
-    columns = tuple(int(index) for index in classes["imagenet_index"])
-    recipe = recipe_hash("pretrained", timm.__version__, name, columns)
-    normalisation = tuple(config["mean"]), tuple(config["std"])
-    return Classifier(name, network, recipe, config["input_size"][-1], *normalisation, columns)
-
-
-def _fetch(name: str) -> nn.Module:
-    """The network with its weights; whatever goes wrong on the way to the hub becomes one sentence."""
-    import timm
-
-    try:
-        return timm.create_model(name, pretrained=True)
-    except Exception as error:  # the hub's client, its HTTP library and timm raise many kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise D3SError(
-            f"The weights of {name} could not be loaded ({reason}); go online once so that they are kept, "
-            "or set evaluation.weights to train."
-        ) from error

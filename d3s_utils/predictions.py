@@ -8,7 +8,7 @@ Sets (column `dataset`): "d3s", all generated val images; "natural", held-out ph
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +18,15 @@ import pandas as pd
 from scipy.special import softmax
 
 from d3s_utils import tables
-from d3s_utils.classifiers import Classifier, Lessons, fit_or_load, pretrained_classifier, training_history
+from d3s_utils.classifiers import Classifier, Lessons, fit_or_load, training_history
 from d3s_utils.dataset import load_images
+from d3s_utils.errors import D3SError
 from d3s_utils.parallel import side_by_side
 from d3s_utils.photos import natural_arrays, open_photos
 from d3s_utils.profile import recipe_hash
 from d3s_utils.settings import Profile
 from d3s_utils.taxonomy import BACKGROUNDS, class_table
+from d3s_utils.zoo import find_row, models_of, published_classifier
 
 if TYPE_CHECKING:
     from d3s_utils.runs import Run
@@ -58,15 +60,44 @@ def evaluate(run: Run) -> pd.DataFrame:
     Every model of the profile meets its own held-out photographs, those without habit, and D3S. The first model is also
     grown up with each other habit and with none, and meets its own photographs and D3S. Trains what has not been
     trained (checkpoints/<model>.safetensors) and predicts what has not been predicted.
+
+    Published models are loaded one at a time. One whose weights cannot be had is named, with the reason, in
+    tables/03_classifier_evaluation_models.csv, and the others go on.
+
+    Raises:
+        D3SError: of published models not one could be had.
     """
     profile, habit, generated = run.profile, own_habit(run.profile), d3s_set(run)
     elsewhere = [] if habit in (None, UNIFORM) else [natural_set(run, UNIFORM)]
     sets = [natural_set(run, habit), *elsewhere, generated]
+    if profile.evaluation.weights == "pretrained":
+        return _published(run, habit, sets)
     first, *_ = profile.evaluation.models
     asked = [(name, habit, sets) for name in profile.evaluation.models]
     asked += [(first, other, [natural_set(run, other), generated]) for other in other_habits(profile)]
-    classifiers = _classifiers(run, [(name, grown) for name, grown, _ in asked])
+    natural_arrays(run, open_photos(run.profile), "train")  # rendered once, before two trainings ask for it
+    classifiers = side_by_side(lambda one: _trained(run, *one), [(name, grown) for name, grown, _ in asked])
     parts = [_predictions(run, model, *rest) for model, (_, *rest) in zip(classifiers, asked, strict=True)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _published(run: Run, habit: float | None, sets: list[ImageSet]) -> pd.DataFrame:
+    """Predictions of the published models that can be had, and the table of all that were asked for."""
+    parts, records, classes = [], [], class_table(run.profile)
+    for name in models_of(run.profile):
+        row = find_row(name, run.profile.evaluation)
+        record = {"model": name, "loader": row.loader, "source": row.source, "revision": "", "reason": ""}
+        try:
+            classifier = published_classifier(name, classes, run.profile)
+        except D3SError as error:
+            record["reason"] = str(error)
+        else:
+            record["revision"] = classifier.revision
+            parts.append(_predictions(run, classifier, habit, sets))
+        records.append(record)
+        run.save_table("models", pd.DataFrame(records))
+    if not parts:
+        raise D3SError(f"evaluation.models: none of {len(records)} could be loaded; the first: {records[0]['reason']}")
     return pd.concat(parts, ignore_index=True)
 
 
@@ -82,12 +113,12 @@ def other_habits(profile: Profile) -> list[float]:
 
 def zoo_of(predictions: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """The rows of the zoo, every model with the run's own habit."""
-    return predictions[predictions["model"].isin(profile.evaluation.models)]
+    return predictions[predictions["model"].isin(models_of(profile))]
 
 
 def upbringings_of(predictions: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     """The rows of the first model, with every habit it grew up with."""
-    name = profile.evaluation.models[0]
+    name = models_of(profile)[0]
     names = {model_name(profile, name, habit) for habit in [own_habit(profile), *other_habits(profile)]}
     return predictions[predictions["model"].isin(names)]
 
@@ -102,14 +133,6 @@ def _predictions(run: Run, classifier: Classifier, habit: float | None, sets: li
     """Predictions of a classifier that grew up with `habit` on `sets`."""
     rows = pd.concat([_predict_once(run, classifier, images) for images in sets], ignore_index=True)
     return rows.assign(habit=np.nan if habit is None else habit)
-
-
-def _classifiers(run: Run, asked: list[tuple[str, float | None]]) -> Iterator[Classifier]:
-    """The models of `asked`: with published weights, one at a time; or trained here, side by side."""
-    if run.profile.evaluation.weights == "pretrained":
-        return (pretrained_classifier(name, class_table(run.profile), run.profile.device) for name, _ in asked)
-    natural_arrays(run, open_photos(run.profile), "train")  # rendered once, before two trainings ask for it
-    return iter(side_by_side(lambda one: _trained(run, *one), asked))
 
 
 def _trained(run: Run, name: str, habit: float | None) -> Classifier:

@@ -105,8 +105,12 @@ class Verification:
 
 @dataclass(frozen=True)
 class Evaluation:
-    models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")  # rows of classifiers.ZOO
-    weights: Literal["train", "pretrained"] = "train"  # train here, or take timm's (models by timm's names)
+    # with weights train: rows of classifiers.ZOO; with pretrained: "original", "newer", rows of zoo.csv, names of timm
+    models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")
+    weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
+    zoo: str | None = None  # a CSV like d3s_utils/zoo.csv with rows of your own
+    state_dicts: str = "data/weights"  # folder of <model>.safetensors, for rows with the loader state_dict
+    templates: str | None = None  # prompts for zero-shot models, one {} in each; null takes d3s_utils/templates.txt
     epochs: Count = 4
     batch_size: Count = 64
     habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first model of the zoo

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from d3s_utils.errors import D3SError
-from d3s_utils.imagenet import COLUMNS, imagenet_classes
+from d3s_utils.imagenet import COLUMNS, IMAGENET9, imagenet_classes
 from d3s_utils.layouts import class_names
 from d3s_utils.settings import Folders, HubDataset, Profile
 
@@ -147,3 +147,13 @@ def _source(foregrounds: str | Folders | HubDataset) -> str:
 
 def _some(known: pd.DataFrame, n: int = 10) -> str:
     return ", ".join(known["class_name"][:n]) + (f" and {len(known) - n} more" if len(known) > n else "")
+
+
+def imagenet9() -> dict[int, str | None]:
+    """The ImageNet-9 superclass of each of ImageNet's 1000 classes by index; None for the 630 that have none."""
+    superclasses: dict[int, str | None] = dict.fromkeys(range(1000))
+    for name, (_, ranges) in IMAGENET9.items():
+        for part in ranges.split():
+            first, _, last = part.partition("-")
+            superclasses |= dict.fromkeys(range(int(first), int(last or first) + 1), name)
+    return superclasses

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from d3s_utils import classifiers
-from d3s_utils.classifiers import ZOO, Lessons, augment, build, fit_or_load, pretrained_classifier
+from d3s_utils.classifiers import ZOO, Lessons, augment, build, fit_or_load
 from d3s_utils.errors import D3SError
 from d3s_utils.seeds import rng_for, torch_rng_for
 from d3s_utils.settings import Evaluation
@@ -125,43 +125,3 @@ def test_an_unknown_model_is_named_with_its_nearest():
 # Published weights ----------------------------------------------------------------------------------------------------
 
 CLASSES = pd.DataFrame({"class_name": ["monarch", "goldfish"], "imagenet_index": [323, 1]})
-
-
-class Echo(torch.nn.Module):
-    """Scores class i with i."""
-
-    pretrained_cfg = {"input_size": (3, 32, 32), "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
-
-    def __init__(self):
-        super().__init__()
-        self.zero = torch.nn.Parameter(torch.zeros(()))
-
-    def forward(self, pixels):
-        assert pixels.shape[1:] == (3, 32, 32)
-        return torch.arange(1000.0).repeat(len(pixels), 1) + self.zero
-
-
-def test_published_weights_guess_among_the_classes_of_the_run(monkeypatch):
-    monkeypatch.setattr("timm.create_model", lambda name, pretrained: Echo())
-    classifier = pretrained_classifier("resnet18.tv_in1k", CLASSES)
-    assert classifier.logits(np.zeros((2, 64, 64, 3), np.uint8)).tolist() == [[323, 1], [323, 1]]
-
-
-def test_weights_that_cannot_be_fetched_are_one_sentence(monkeypatch):
-    def offline(name, pretrained):
-        raise OSError("We couldn't connect to the hub\nand a long explanation")
-
-    monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(D3SError, match="weights of resnet18.tv_in1k could not be loaded.*go online once") as caught:
-        pretrained_classifier("resnet18.tv_in1k", CLASSES)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_model_that_timm_does_not_know_is_named_with_its_nearest():
-    with pytest.raises(D3SError, match="knows no model 'resnet5O'.*did you mean resnet5"):
-        pretrained_classifier("resnet5O", CLASSES)
-
-
-def test_published_weights_refuse_a_class_outside_imagenet():
-    with pytest.raises(D3SError, match="my dog is no ImageNet class"):
-        pretrained_classifier("resnet18", pd.DataFrame({"class_name": ["my dog"], "imagenet_index": [-1]}))

@@ -29,7 +29,8 @@ LINUX = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine"
          "python_version": "3.11", "python_full_version": "3.11.7"}  # fmt: skip
 # Never imported by name: called as a program, loaded by another package, or wanted beside an exact torch.
 BY_OTHERS = {"accelerate", "ipykernel", "jupyterlab", "ruff", "torchvision", "huggingface-hub"}
-IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "crowd-kit": "crowdkit", "ipython": "IPython"}
+IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "crowd-kit": "crowdkit", "ipython": "IPython",
+               "open-clip-torch": "open_clip"}  # fmt: skip
 
 
 def needed() -> set[str]:

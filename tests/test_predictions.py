@@ -1,11 +1,14 @@
 """Rows say exactly what the scores say; names and pictures of a set follow its habit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from d3s_utils import predictions
 from d3s_utils.classifiers import Classifier
+from d3s_utils.errors import D3SError
 from d3s_utils.photos import open_photos
 from d3s_utils.predictions import ImageSet, predict, read_logits
 from d3s_utils.profile import load_profile
@@ -93,3 +96,31 @@ def test_a_natural_set_hands_out_the_photographs_asked_for(run):
     ids = list(natural.table["image_id"])[4:1:-1]
     assert np.array_equal(natural.load(ids), open_photos(run.profile, habit=0.1).load(ids))
     assert list(natural.table["foreground_source"]) == list(natural.table["image_id"])
+
+
+def test_published_models_that_cannot_be_had_are_named_and_the_others_go_on(tmp_path, monkeypatch):
+    def published(name, classes, profile):
+        if name == "flava":
+            raise D3SError("The weights of flava are nowhere.")
+        return Brightness(name, None, name, revision="abc")
+
+    profile = load_profile(
+        "smoke", "classes=2 evaluation.weights=pretrained evaluation.models=[resnet50,flava,densenet121]"
+    )
+    run = Run(profile, "03_classifier_evaluation", tmp_path)
+    table = pd.DataFrame({"image_id": ["a", "b"], "label": [0, 1], "background": None, "foreground_source": ["a", "b"]})
+    images = ImageSet("natural", table, lambda ids: np.zeros((len(ids), 2, 2, 3), np.uint8), "recipe")
+    monkeypatch.setattr(predictions, "published_classifier", published)
+    monkeypatch.setattr(predictions, "natural_set", lambda run, habit: images)
+    monkeypatch.setattr(predictions, "d3s_set", lambda run: images)
+    rows = predictions.evaluate(run)
+    assert set(rows["model"]) == {"resnet50", "densenet121"}
+    models = pd.read_csv(tmp_path / "tables" / "03_classifier_evaluation_models.csv", keep_default_na=False).set_index(
+        "model"
+    )
+    assert models.loc["flava", "reason"] == "The weights of flava are nowhere."
+    assert list(models["revision"]) == ["abc", "", "abc"] and models.loc["flava", "loader"] == "flava"
+
+    alone = replace(profile, evaluation=replace(profile.evaluation, models=("flava",)))
+    with pytest.raises(D3SError, match="none of 1 could be loaded.*nowhere"):
+        predictions.evaluate(Run(alone, "03_classifier_evaluation", tmp_path))

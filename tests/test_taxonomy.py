@@ -1,8 +1,11 @@
 """The words are those of the paper, of WordNet, and of the folders a user has."""
 
+from collections import Counter
+
 import pandas as pd
 import pytest
 
+from d3s_utils import taxonomy
 from d3s_utils.errors import D3SError
 from d3s_utils.profile import load_profile
 from d3s_utils.taxonomy import BACKGROUNDS, CLASSES, HABITS, class_table, imagenet_classes, prompt, slug
@@ -91,3 +94,25 @@ def test_a_missing_or_empty_folder_is_named(tmp_path):
 
 def test_a_slug_is_fit_for_a_file_name():
     assert slug("in a cave") == slug("In_a cave") == "in-a-cave"
+
+
+def test_imagenet9_has_the_published_counts():
+    counts = Counter(taxonomy.imagenet9().values())
+    assert len(taxonomy.imagenet9()) == 1000 and counts.pop(None) == 630
+    assert counts == {
+        "dog": 116, "bird": 52, "wheeled vehicle": 42, "reptile": 36, "carnivore": 35, "insect": 27,
+        "musical instrument": 26, "primate": 20, "fish": 16,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "word, superclass",
+    [
+        ("golden retriever", "dog"), ("ostrich", "bird"), ("sports car", "wheeled vehicle"), ("goldfish", "fish"),
+        ("triceratops", "reptile"), ("brown bear", "carnivore"), ("monarch", "insect"), ("gorilla", "primate"),
+        ("violin", "musical instrument"), ("whippet", None), ("tabby", None), ("peacock", None), ("daisy", None),
+    ],
+)  # fmt: skip
+def test_imagenet9_puts_a_class_where_one_would_look_for_it(word, superclass):
+    table = imagenet_classes().set_index("class_name")
+    assert taxonomy.imagenet9()[table.loc[word, "imagenet_index"]] == superclass

@@ -68,10 +68,11 @@ def blemish(images: Tensor, generator: torch.Generator, mirror: bool = True) -> 
 
 
 def make_guides(recipe: Recipe) -> None:
-    """A guide for each training scene: its object, photographed elsewhere, pasted where the scene has it.
+    """A guide for each training scene: another object of its class, photographed elsewhere, pasted in its place.
 
-    The photograph shows the same object in another light and mostly at home, shrunk and square; the background is
-    another clean one of the asked place.
+    The photograph is of that class and mostly at home, shrunk and square; the background is another clean one of the
+    asked place. Were it the same object, the generator would learn to read its colours off the noised guide, where
+    small stripes have run into one grey, and draw grey balloons.
     """
     path = workplace() / "guides.safetensors"
     if path.exists():
@@ -79,7 +80,8 @@ def make_guides(recipe: Recipe) -> None:
     table, data, rng = scene_table(recipe, "train", recipe.scenes), scenes("train"), rng_for(recipe.seed, "guides")
     home = rng.random(len(table)) < 0.8
     away = np.array(BACKGROUNDS)[rng.integers(0, len(BACKGROUNDS), len(table))]
-    photographs = world.render(table.assign(background=np.where(home, table["class_name"].map(HABITS), away)))
+    others = table.iloc[neighbours(table["label"].to_numpy(), rng)].reset_index(drop=True)
+    photographs = world.render(others.assign(background=np.where(home, others["class_name"].map(HABITS), away)))
     inside = photographs.factors[["centre_x", "centre_y"]].to_numpy()
     side, whole = patch_side(world.SIZE, 0.4), world.SIZE
     corner = whole * centres(data["mask"]) - side * inside + rng.normal(0, 2, inside.shape)

@@ -1,0 +1,423 @@
+"""Classifiers with published weights: the rows of zoo.csv, where each comes from, and how each is loaded.
+
+`original` are the 34 models of the paper under today's names, `newer` what came after. A row says everything: the
+loader, the source (a repository on the hub, a folder in the same layout, or an architecture), its revision and the
+preprocessing. `evaluation.zoo` names a CSV with rows of your own; any model of timm works by its name, without a row.
+
+Loaders: `timm`; `transformers`, for its image classifiers; `open_clip` and `flava`, zero-shot; `state_dict`, a timm
+architecture whose weights lie in `evaluation.state_dicts`/<model>.safetensors (`python -m d3s_utils convert` makes that
+file of what the authors published).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from d3s_utils import paths, tables
+from d3s_utils.classifiers import Classifier, Preprocessing, pick_device
+from d3s_utils.errors import D3SError
+from d3s_utils.profile import recipe_hash
+from d3s_utils.settings import Evaluation, Profile
+from d3s_utils.sums import sha256
+
+HERE = Path(__file__).parent
+GROUPS = ("original", "newer")
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # what is fetched of a repository: no pickles
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of zoo.csv.
+
+    Attributes:
+        source: repository on the hub or folder; of a state_dict the timm architecture.
+        revision: of the repository; "main" is whatever is there today, and the tables say which commit that was.
+        head: of a state_dict: "" where the architecture's own head is in it; else what a linear head reads, "pooled"
+            features, or "class+mean": the class token beside the mean of the patches (DINO's ViT-B/8).
+        origin: where the authors published a state_dict.
+    """
+
+    model: str
+    group: str
+    loader: str
+    source: str
+    revision: str
+    preprocessing: Preprocessing
+    head: str = ""
+    origin: str = ""
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+def read_rows(path: Path = HERE / "zoo.csv") -> dict[str, Row]:
+    """The rows of a zoo by the name of their model.
+
+    Raises:
+        D3SError: the file is missing, lacks a column, names a model twice or says something nobody understands.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise D3SError(
+            f"evaluation.zoo: {path} cannot be read ({error}); give a CSV like d3s_utils/zoo.csv."
+        ) from error
+    wanted = [f.name for f in fields(Row) if f.name != "preprocessing"] + [f.name for f in fields(Preprocessing)]
+    missing = [name for name in wanted if name not in table and name not in ("head", "origin")]
+    if missing:
+        raise D3SError(f"evaluation.zoo: {path} lacks the column {missing[0]}; see d3s_utils/zoo.csv.")
+    rows = {}
+    for number, record in enumerate(table.to_dict("records"), 2):
+        row = _row(record, f"{path}, line {number}")
+        if row.model in rows or row.model in GROUPS:
+            raise D3SError(f"{path}, line {number}: {row.model} is taken; choose another name.")
+        rows[row.model] = row
+    return rows
+
+
+def _row(record: dict[str, str], where: str) -> Row:
+    def numbers(text: str) -> tuple[float, ...]:
+        values = tuple(float(value) for value in text.split())
+        if len(values) != 3:
+            raise ValueError(f"{text!r} should be three numbers")
+        return values
+
+    if record["loader"] not in LOADERS:
+        raise D3SError(f"{where}: there is no loader {record['loader']!r}; choose one of {', '.join(LOADERS)}.")
+    if record.get("head", "") not in HEADS:
+        raise D3SError(f"{where}: there is no head {record['head']!r}; choose one of {', '.join(filter(None, HEADS))}.")
+    try:
+        preprocessing = Preprocessing(
+            size=int(record["size"]),
+            mean=numbers(record["mean"]),
+            std=numbers(record["std"]),
+            crop=float(record["crop"]),
+            interpolation=record["interpolation"],
+        )
+    except ValueError as error:
+        raise D3SError(f"{where}: {error}; see d3s_utils/zoo.csv.") from error
+    return Row(
+        **{f.name: record.get(f.name, "") for f in fields(Row) if f.name != "preprocessing"},
+        preprocessing=preprocessing,
+    )
+
+
+def known_rows(evaluation: Evaluation) -> dict[str, Row]:
+    """The rows of this package, and those of the user's own file, which win."""
+    own = read_rows(paths.resolve(evaluation.zoo)) if evaluation.zoo else {}
+    return read_rows() | own
+
+
+def models_of(profile: Profile) -> list[str]:
+    """`evaluation.models`, with "original" and "newer" replaced by their models; each model once.
+
+    Models trained here stand as they are.
+    """
+    evaluation = profile.evaluation
+    if evaluation.weights == "train":
+        return list(evaluation.models)
+    rows, names = known_rows(evaluation), []
+    for name in evaluation.models:
+        names += [row.model for row in rows.values() if row.group == name] if name in GROUPS else [name]
+    return list(dict.fromkeys(names))
+
+
+def find_row(name: str, evaluation: Evaluation) -> Row:
+    """The row called `name`, or one for a model of timm that has none.
+
+    Raises:
+        D3SError: nobody knows it.
+    """
+    import timm
+
+    rows = known_rows(evaluation)
+    if name in rows:
+        return rows[name]
+    if timm.is_model(name):
+        config = timm.get_pretrained_cfg(name)
+        full = name if "." in name or config is None or not config.tag else f"{name}.{config.tag}"
+        return Row(name, "", "timm", f"timm/{full}", "main", _timm_preprocessing(name))
+    near = difflib.get_close_matches(name, [*rows, *timm.list_models(pretrained=True)], n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    raise D3SError(
+        f"evaluation.models: neither the zoo nor timm {timm.__version__} knows a model {name!r}{hint}; choose another."
+    )
+
+
+def _timm_preprocessing(name: str) -> Preprocessing:
+    import timm
+
+    config = timm.get_pretrained_cfg(name)
+    resolved = timm.data.resolve_data_config(pretrained_cfg=config.to_dict() if config else {})
+    return Preprocessing(
+        size=resolved["input_size"][-1],
+        mean=tuple(resolved["mean"]),
+        std=tuple(resolved["std"]),
+        crop=resolved["crop_pct"],
+        interpolation=resolved["interpolation"],
+    )
+
+
+# Loading --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network of the zoo.
+
+    Attributes:
+        commit: of the repository, or 16 hexadecimal digits of a file or folder of your own.
+        own: whether its classes are those of the run (zero-shot), not ImageNet's 1000.
+    """
+
+    network: nn.Module
+    commit: str
+    own: bool = False
+
+
+def published_classifier(name: str, classes: pd.DataFrame, profile: Profile) -> Classifier:
+    """A model with its published weights. Those with ImageNet's classes have their guesses limited to the run's.
+
+    Args:
+        classes: the run's class table, with class_name and imagenet_index.
+
+    Raises:
+        D3SError: for a model nobody knows, weights that cannot be had, or a class that ImageNet's 1000 lack.
+    """
+    row = find_row(name, profile.evaluation)
+    closed = row.loader not in ZERO_SHOT
+    foreign = classes.loc[classes["imagenet_index"] < 0, "class_name"]
+    if closed and len(foreign):
+        raise D3SError(
+            f"classes: {foreign.iloc[0]} is no ImageNet class, so the published weights of {name} cannot name it; "
+            "choose zero-shot models, or set evaluation.weights to train."
+        )
+    loaded = LOADERS[row.loader](row, list(classes["class_name"]), profile.evaluation)
+    columns = tuple(int(index) for index in classes["imagenet_index"]) if closed else None
+    words = [] if closed else [list(classes["class_name"]), templates(profile.evaluation)]
+    recipe = recipe_hash("published", asdict(row), loaded.commit, columns, words)
+    network = loaded.network.eval().to(pick_device(profile.device))
+    return Classifier(name, network, recipe, row.preprocessing, columns, loaded.commit)
+
+
+def fetch(row: Row) -> tuple[Path, str]:
+    """The folder of a row's source and its commit: a folder on this machine, or a snapshot from the hub, kept there.
+
+    Raises:
+        D3SError: the hub cannot be reached, or has no such repository or revision.
+    """
+    folder = paths.resolve(row.source)
+    if folder.is_dir():
+        return folder, _content(sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors")))
+    from huggingface_hub import snapshot_download
+
+    try:
+        place = Path(snapshot_download(row.source, revision=row.revision or None, allow_patterns=FILES))
+    except Exception as error:  # the hub's client and its HTTP library raise many kinds
+        raise _unavailable(row, error) from error
+    return place, place.name
+
+
+def _content(files: Sequence[Path]) -> str:
+    return recipe_hash([[path.name, sha256(path)] for path in files])
+
+
+def _unavailable(row: Row, error: Exception) -> D3SError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+    return D3SError(
+        f"The weights of {row.model} ({row.source}) could not be loaded ({reason}); "
+        "go online once so that they are kept, or give their folder in a row of evaluation.zoo."
+    )
+
+
+def load_timm(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+    """A timm repository or folder: config.json and model.safetensors."""
+    import timm
+
+    folder, commit = fetch(row)
+    try:
+        return Loaded(timm.create_model(f"local-dir:{folder}", pretrained=True), commit)
+    except Exception as error:  # whatever an architecture finds wrong with its weights
+        raise _unavailable(row, error) from error
+
+
+def load_transformers(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+    """An image classifier of transformers."""
+    from transformers import AutoModelForImageClassification
+
+    folder, commit = fetch(row)
+    try:
+        model = AutoModelForImageClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    except Exception as error:
+        raise _unavailable(row, error) from error
+    return Loaded(_Logits(model), commit)
+
+
+def load_open_clip(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+    """CLIP, SigLIP and their kin in open_clip's layout, zero-shot."""
+    import open_clip
+
+    folder, commit = fetch(row)
+    try:
+        model = open_clip.create_model(f"local-dir:{folder}", precision="fp32").eval()
+        tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+    except Exception as error:
+        raise _unavailable(row, error) from error
+    text = text_weights(lambda prompts: model.encode_text(tokenizer(prompts)), names, evaluation)
+    return Loaded(ZeroShot(_Encoder(model, model.encode_image), text), commit, own=True)
+
+
+def load_flava(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+    """FLAVA's image and text towers, zero-shot in the space they were contrasted in (Singh et al., 2022)."""
+    from transformers import AutoTokenizer, FlavaModel
+
+    folder, commit = fetch(row)
+    try:
+        model = FlavaModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:
+        raise _unavailable(row, error) from error
+
+    def encode(prompts: list[str]) -> Tensor:
+        tokens = tokenizer(prompts, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+        return model.get_text_features(**tokens).pooler_output[:, 0]
+
+    def see(pixels: Tensor) -> Tensor:
+        return model.get_image_features(pixels).pooler_output[:, 0]
+
+    return Loaded(ZeroShot(_Encoder(model, see), text_weights(encode, names, evaluation)), commit, own=True)
+
+
+def load_state_dict(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+    """A timm architecture with the weights of `evaluation.state_dicts`/<model>.safetensors."""
+    import timm
+
+    path = paths.resolve(evaluation.state_dicts) / f"{row.model}.safetensors"
+    if not path.is_file():
+        raise D3SError(
+            f"There are no weights of {row.model} at {path}; get them from {row.origin or 'their authors'} and run "
+            f"python -m d3s_utils convert {row.model} FILE ..."
+        )
+    state = tables.read_tensors(path)
+    network = timm.create_model(row.source, num_classes=0 if row.head else 1000)
+    if row.head:
+        network = LinearHead(network, row.head, state["head.weight"].shape[0] if "head.weight" in state else 1000)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise D3SError(f"{path} does not fit {row.source} ({reason}); convert it again.") from error
+    return Loaded(network, _content([path]))
+
+
+LOADERS: dict[str, Callable[[Row, list[str], Evaluation], Loaded]] = {
+    "timm": load_timm,
+    "transformers": load_transformers,
+    "open_clip": load_open_clip,
+    "flava": load_flava,
+    "state_dict": load_state_dict,
+}
+ZERO_SHOT = ("open_clip", "flava")
+HEADS = ("", "pooled", "class+mean")
+
+
+# Networks -------------------------------------------------------------------------------------------------------------
+
+
+class _Logits(nn.Module):
+    """A classifier of transformers that returns its scores alone."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.model(pixel_values=pixels).logits
+
+
+class _Encoder(nn.Module):
+    """One function of a model, as a network that carries the model's weights."""
+
+    def __init__(self, model: nn.Module, see: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.model, self.see = model, see
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.see(pixels)
+
+
+class ZeroShot(nn.Module):
+    """Cosine of an image with the words for each class, times 100 (CLIP's temperature; only p depends on it)."""
+
+    def __init__(self, image: nn.Module, text: Tensor):
+        """text: (K, D), one direction per class."""
+        super().__init__()
+        self.image = image
+        self.register_buffer("text", text)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return 100 * F.normalize(self.image(pixels), dim=1) @ self.text.T
+
+
+class LinearHead(nn.Module):
+    """A linear head on the features of a timm backbone, as DINO's authors evaluate them (Caron et al., 2021)."""
+
+    def __init__(self, backbone: nn.Module, reads: str, classes: int):
+        """reads: "pooled" features, or "class+mean"."""
+        super().__init__()
+        self.backbone, self.reads = backbone, reads
+        self.head = nn.Linear(backbone.num_features * (2 if reads == "class+mean" else 1), classes)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if self.reads == "pooled":
+            return self.head(self.backbone(pixels))
+        tokens = self.backbone.forward_features(pixels)
+        first = self.backbone.num_prefix_tokens
+        return self.head(torch.cat([tokens[:, 0], tokens[:, first:].mean(1)], dim=1))
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+def templates(evaluation: Evaluation) -> list[str]:
+    """The prompts a class name is put into, one "{}" in each.
+
+    Raises:
+        D3SError: the file is missing or a line lacks its "{}".
+    """
+    path = paths.resolve(evaluation.templates) if evaluation.templates else HERE / "templates.txt"
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise D3SError(f"evaluation.templates: {path} cannot be read; give a text file, one prompt a line.") from error
+    lines = [line for line in lines if line and not line.startswith("#")]
+    wrong = [line for line in lines if line.count("{}") != 1]
+    if wrong or not lines:
+        raise D3SError(
+            f"evaluation.templates: {path}: {(wrong or ['no line'])[0]!r} needs one {{}} for the class name."
+        )
+    return lines
+
+
+@torch.inference_mode()
+def text_weights(encode: Callable[[list[str]], Tensor], names: list[str], evaluation: Evaluation) -> Tensor:
+    """One direction per class (K, D): the mean over the templates of the text features (CLIP, section 3.1.4)."""
+    rows = []
+    for name in names:
+        features = F.normalize(encode([template.replace("{}", name) for template in templates(evaluation)]), dim=1)
+        rows.append(F.normalize(features.mean(0), dim=0))
+    return torch.stack(rows)
+
+
+def zoo_table(evaluation: Evaluation) -> pd.DataFrame:
+    """The rows as a table, for reading."""
+    rows = [{"model": row.model} | asdict(row) | asdict(row.preprocessing) for row in known_rows(evaluation).values()]
+    return pd.DataFrame(rows).drop(columns="preprocessing")
