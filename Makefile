@@ -127,17 +127,17 @@ $(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
 in = $(addprefix d3s_utils/,$(1))
 GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel.py settings.py profile.py stats.py tables.py \
 	runs.py claims.py imagenet.py pictures.py layouts.py taxonomy.py dataset.py figures/__init__.py figures/d3s.mplstyle)
-WORLD   := $(call in,sources.py files.py photos.py manifest.py guides.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
-	pocket/backgrounds.py pocket/world.py)
+WORLD   := $(call in,sources.py files.py masks.py photos.py manifest.py guides.py recipes/__init__.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
+	pocket/backgrounds.py pocket/world.py generation.py sums.py classifiers.py pocket/muon.py)
 JUDGE   := $(call in,pocket/__init__.py pocket/judge.py pocket/locator.py) $(wildcard d3s_utils/pocket/weights/judge/*)
-GENERATOR := $(WORLD) $(call in,generation.py sums.py classifiers.py pocket/muon.py) $(wildcard d3s_utils/pocket/weights/generator/*/*)
+GENERATOR := $(WORLD) $(wildcard d3s_utils/pocket/weights/generator/*/*)
 FEATURES := $(call in,features.py votes.py)
-SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,classifiers.py penalties.py disentangle.py pocket/muon.py)
+SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,penalties.py disentangle.py)
 
 $(EXECUTED): $(GROUND)
 $(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py figures/generation.py widgets.py)
 $(EXEC)/02_human_verification.ipynb: $(JUDGE) $(call in,annotators.py votes.py agreement.py figures/verification.py)
-$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,classifiers.py pocket/muon.py zoo.py zoo.csv templates.txt sums.py votes.py \
+$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,zoo.py zoo.csv templates.txt votes.py \
 	predictions.py gaps.py figures/evaluation.py widgets.py)
 $(EXEC)/04_disentanglement_training.ipynb: $(SPLIT) $(call in,figures/disentanglement.py)
 $(EXEC)/05_disentanglement_probe.ipynb: $(GENERATOR) $(SPLIT) $(call in,probes.py invariance.py figures/probe.py)

@@ -45,6 +45,9 @@ class ListedPhotos(Photos):
     def pictures(self, photo_ids):
         raise AssertionError("planning and writing need no photograph")
 
+    def masks(self, photo_ids):
+        raise AssertionError("planning and writing need no mask")
+
 
 class ListedBackgrounds(Backgrounds):
     names, recipe = BACKGROUNDS, "names alone"

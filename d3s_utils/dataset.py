@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from d3s_utils.tables import MANIFEST
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 ROWS_PER_GROUP = 100  # what a reader has to decode at least
+READERS = 4  # shards read side by side
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,19 @@ def is_written(folder: Path, shard: Shard) -> bool:
     return all(list(written[column]) == list(shard.rows[column]) for column in ("image_id", "recipe_hash"))
 
 
-def write_shard(folder: Path, shard: Shard, images: np.ndarray, guides: np.ndarray) -> Path:
+def write_shard(
+    folder: Path,
+    shard: Shard,
+    images: np.ndarray,
+    guides: np.ndarray,
+    flags: Sequence[bool | None] | None = None,
+) -> Path:
     """Write one shard atomically.
 
     Args:
         folder: the dataset's folder; the shard goes to its data/.
         images, guides: (N, S, S, 3) uint8, in the order of `shard.rows`.
+        flags: what the generator's safety checker says of each image; None where it has none.
     """
     if not len(images) == len(guides) == len(shard.rows):
         raise ValueError(f"{shard.name}: {len(shard.rows)} rows, {len(images)} images, {len(guides)} guides")
@@ -88,6 +97,7 @@ def write_shard(folder: Path, shard: Shard, images: np.ndarray, guides: np.ndarr
     ids = list(rows["image_id"])
     columns = {"image": _pictures(images, ids), "guide": _pictures(guides, [f"{name}-guide" for name in ids])}
     columns |= {name: pa.array(rows[name].tolist(), _arrow_type(name)) for name in MANIFEST}
+    columns["nsfw"] = pa.array(list(flags or [None] * len(rows)), pa.bool_())
     schema = {"huggingface": json.dumps({"info": {"features": features(shard)}})}
     table = pa.table(columns).replace_schema_metadata(schema)
     return tables.write_atomically(
@@ -100,7 +110,7 @@ def features(shard: Shard) -> dict:
     labels = {"label": shard.classes, "background": shard.backgrounds}
     pictures = {name: {"_type": "Image"} for name in ("image", "guide")}
     words = {"double": "float64"}
-    types = {name: str(_arrow_type(name)) for name in MANIFEST}
+    types = {name: str(_arrow_type(name)) for name in MANIFEST} | {"nsfw": "bool"}
     plain = {name: {"dtype": words.get(kind, kind), "_type": "Value"} for name, kind in types.items()}
     return pictures | plain | {name: {"names": list(names), "_type": "ClassLabel"} for name, names in labels.items()}
 
@@ -119,7 +129,8 @@ def read_dataset(
     """
     wanted = list(MANIFEST if columns is None else columns)
     chosen = {} if image_ids is None else {"filters": [("image_id", "in", list(image_ids))]}
-    parts = [_read(path, wanted, **chosen) for path in shard_files(folder, split)]
+    with ThreadPoolExecutor(READERS) as readers:  # most of the time goes into opening files
+        parts = list(readers.map(lambda path: _read(path, wanted, **chosen), shard_files(folder, split)))
     table = pd.concat([part.to_pandas() for part in parts], ignore_index=True)
     if "background" in wanted:
         names = json.loads(parts[0].schema.metadata[b"huggingface"])["info"]["features"]["background"]["names"]

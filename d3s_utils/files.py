@@ -12,6 +12,7 @@ from PIL import Image
 from d3s_utils import paths
 from d3s_utils.errors import D3SError
 from d3s_utils.layouts import class_files, open_hub, split_root
+from d3s_utils.masks import mask_for
 from d3s_utils.pictures import Source, file_stamp, list_pictures, read_picture, usable
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Profile
@@ -27,7 +28,7 @@ class StoredPhotos(Photos):
 
     def __init__(self, profile: Profile):
         self.size, self.habit = profile.generator.size, None
-        self._seed, self._source = profile.seed, profile.foregrounds
+        self._seed, self._source, self._masks = profile.seed, profile.foregrounds, profile.generator.masks
         self._most = {"train": profile.natural.train_per_class, "val": profile.natural.val_per_class}
         self._classes = class_table(profile)
         self._tables: dict[str, pd.DataFrame] = {}
@@ -56,6 +57,10 @@ class StoredPhotos(Photos):
 
     def pictures(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
         return (read_picture(self._open(photo_id), photo_id) for photo_id in photo_ids)
+
+    def masks(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
+        pairs = zip(photo_ids, self.pictures(photo_ids), strict=True)
+        return (mask_for(self._masks, photo_id, picture) for photo_id, picture in pairs)
 
     def _draw(self, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The photographs of a split, and what was left out."""

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from d3s_utils import paths, settings, sums, tables
 from d3s_utils.classifiers import pick_device
 from d3s_utils.dataset import Shard, is_written, load_guides, load_images, shard_path, shards, write_card, write_shard
 from d3s_utils.errors import D3SError
-from d3s_utils.manifest import build_manifest, generator_revision, guides_for
+from d3s_utils.manifest import build_manifest, generator_revision, guides_for, object_places
 from d3s_utils.parallel import one_thread_workers
 from d3s_utils.photos import open_backgrounds, open_photos
 from d3s_utils.profile import recipe_hash
@@ -31,12 +32,18 @@ from d3s_utils.settings import Profile
 from d3s_utils.sources import Backgrounds, Photos
 
 if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline, StableDiffusionImg2ImgPipeline
+    from diffusers import DiffusionPipeline
 
     from d3s_utils.runs import Run
 
 
 SKIPPED_FILE = "skipped.csv"
+PIPELINES = {
+    "img2img": "StableDiffusionImg2ImgPipeline",
+    "text2img": "StableDiffusionPipeline",
+    "inpainting": "StableDiffusionInpaintPipeline",
+}
+CHECKED = 50  # images the safety checker sees at a time
 TILE = 25  # rows a CPU computes at a time in bfloat16: fewer are slower; a batch of 50 with guidance makes four
 
 
@@ -45,13 +52,15 @@ class Generator:
     """A diffusion model ready to draw.
 
     Attributes:
-        pipeline: img2img with DDIM, which is deterministic at eta = 0. The safety checker is off: it blackens images
-            unasked, and annotators are asked about adult content instead.
+        pipeline: the stock pipeline of the profile's `generator.mode`, with DDIM. It has no safety checker, which would
+            blacken images unasked.
         embed: text embedding of one prompt, (1, tokens, width), remembered for the next image that asks for it.
+        flag: images (N, S, S, 3) uint8 to what the checkpoint's safety checker says of each; None without a checker.
     """
 
-    pipeline: StableDiffusionImg2ImgPipeline
+    pipeline: DiffusionPipeline
     embed: Callable[[str], Tensor]
+    flag: Callable[[np.ndarray], list[bool]] | None = None
 
 
 # Loading --------------------------------------------------------------------------------------------------------------
@@ -64,12 +73,14 @@ def load_generator(profile: Profile) -> Generator:
     "auto" is float16 on a GPU; on a CPU bfloat16 where it has instructions for that (1.6 times as fast), else float32.
 
     Raises:
-        D3SError: there is no such folder or model, it is not in diffusers layout, or the hub cannot be reached.
+        D3SError: there is no such folder or model, it is not in diffusers layout, the hub cannot be reached, or it is
+            an inpainting checkpoint asked to do something else.
     """
     from diffusers import DDIMScheduler
 
     wanted, device = profile.generator, pick_device(profile.device)
-    pipeline = _read_pipeline(wanted.model, wanted.revision)
+    pipeline = _read_pipeline(wanted)
+    flag = _take_checker(pipeline, device)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, clip_sample=False)  # latents exceed 1
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
@@ -81,21 +92,50 @@ def load_generator(profile: Profile) -> Generator:
         compute_in(network, dtype)
         if device.type == "cpu" and dtype != torch.float32:
             in_tiles(network)
-    return Generator(pipeline, functools.lru_cache(maxsize=512)(functools.partial(_embed, pipeline)))
+    if wanted.compile:
+        pipeline.unet.compile()
+    return Generator(pipeline, functools.lru_cache(maxsize=512)(functools.partial(_embed, pipeline)), flag)
 
 
-def _read_pipeline(model: str, revision: str | None) -> StableDiffusionImg2ImgPipeline:
-    from diffusers import StableDiffusionImg2ImgPipeline
+def _read_pipeline(wanted: settings.Generator) -> DiffusionPipeline:
+    import diffusers
 
     _hush()
-    place = find_model(model)
-    options = {} if isinstance(place, Path) else {"revision": revision}
+    place = find_model(wanted.model)
+    options = {} if isinstance(place, Path) else {"revision": wanted.revision}
+    options |= {} if wanted.safety else {"safety_checker": None}
     try:
-        return StableDiffusionImg2ImgPipeline.from_pretrained(
-            place, safety_checker=None, requires_safety_checker=False, dtype=torch.float32, **options
+        pipeline = getattr(diffusers, PIPELINES[wanted.mode]).from_pretrained(
+            place, requires_safety_checker=False, dtype=torch.float32, **options
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise D3SError(_why_not(model, place, error)) from error
+        raise D3SError(_why_not(wanted.model, place, error)) from error
+    if wanted.mode != "inpainting" and pipeline.unet.config.in_channels != 4:
+        raise D3SError(
+            f"generator.model: {wanted.model} is an inpainting checkpoint; set generator.mode to inpainting."
+        )
+    return pipeline
+
+
+def _take_checker(pipeline: DiffusionPipeline, device: torch.device) -> Callable[[np.ndarray], list[bool]] | None:
+    """The safety checker, taken out of the pipeline: it says what it thinks of an image, and blackens none."""
+    checker, extractor = pipeline.safety_checker, pipeline.feature_extractor
+    pipeline.safety_checker = None
+    if checker is None or extractor is None:
+        return None
+    checker = checker.eval().to(device)
+
+    @torch.inference_mode()
+    def flag(images: np.ndarray) -> list[bool]:
+        answers: list[bool] = []
+        for start in range(0, len(images), CHECKED):
+            part = images[start : start + CHECKED]
+            pixels = extractor([Image.fromarray(image) for image in part], return_tensors="pt").pixel_values
+            _, flags = checker(images=list(part.copy()), clip_input=pixels.to(device))  # the copy is what it blackens
+            answers += [bool(answer) for answer in flags]
+        return answers
+
+    return flag
 
 
 def _hush() -> None:
@@ -221,23 +261,40 @@ def generate(
     prompts: Sequence[str],
     seeds: Sequence[int],
     settings: settings.Generator,
+    places: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Image-to-image: noise each guide by `settings.strength` and denoise it towards its prompt.
+    """Draw in the profile's mode. Image-to-image: noise each guide by `strength` and denoise it towards its prompt.
+    Inpainting: do so around the object, whose pixels stay. Text-to-image: the prompt alone, guides count for nothing.
 
     Image i is what the stock pipeline makes of guide i, prompt i and `torch.Generator().manual_seed(seeds[i])`,
     whichever images are drawn beside it, up to the rounding of sums.
 
     Args:
         guides: (N, S, S, 3) uint8; S a multiple of the autoencoder's step (8 fits all).
+        places: for inpainting, where the object is: (N, S, S) uint8, 255 = object.
 
     Returns:
         (N, S, S, 3) uint8.
     """
+    if settings.mode == "text2img":
+        return text_to_image(generator, prompts, seeds, settings)
     images = np.empty_like(guides)
     for start in range(0, len(guides), settings.batch_size):
         batch = slice(start, start + settings.batch_size)
-        images[batch] = _draw_batch(generator, guides[batch], prompts[batch], seeds[batch], settings)
+        if settings.mode == "inpainting":
+            given = guides[batch], places[batch]
+            images[batch] = _inpaint_batch(generator, *given, prompts[batch], seeds[batch], settings)
+        else:
+            images[batch] = _draw_batch(generator, guides[batch], prompts[batch], seeds[batch], settings)
     return images
+
+
+def draw(
+    generator: Generator, rows: pd.DataFrame, guides: np.ndarray, photos: Photos, settings: settings.Generator
+) -> np.ndarray:
+    """`generate` for rows of the manifest and their guides."""
+    places = object_places(rows, photos) if settings.mode == "inpainting" else None
+    return generate(generator, guides, list(rows["prompt"]), list(rows["seed"]), settings, places)
 
 
 def text_to_image(
@@ -246,6 +303,8 @@ def text_to_image(
     """Images from prompts alone, (N, S, S, 3) uint8 with S = `settings.size`: no guide, all noise."""
     from diffusers import StableDiffusionPipeline
 
+    if generator.pipeline.unet.config.in_channels != 4:
+        raise D3SError(f"generator.model: {settings.model} is an inpainting checkpoint and makes nothing from text.")
     pipeline = StableDiffusionPipeline(**generator.pipeline.components, requires_safety_checker=False)
     pipeline.set_progress_bar_config(disable=True)
     side, parts = settings.size, [np.zeros((0, settings.size, settings.size, 3), np.uint8)]
@@ -267,6 +326,24 @@ def _draw_batch(
     )
 
 
+def _inpaint_batch(
+    generator: Generator,
+    guides: np.ndarray,
+    places: np.ndarray,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: settings.Generator,
+) -> np.ndarray:
+    """Repaint what is not object; what is comes from the guide, pixel by pixel, grey edges of a mask in proportion."""
+    kept = places[..., None] / 255
+    pixels, around = torch.from_numpy(guides / 255).permute(0, 3, 1, 2).float(), torch.from_numpy(1 - kept[..., 0])
+    side = guides.shape[1]
+    options = {"image": pixels, "mask_image": around[:, None].float(), "height": side, "width": side}
+    options |= {"strength": settings.strength}
+    drawn = _run(generator.pipeline, _words(generator, prompts), _random(seeds), settings, **options)
+    return (kept * guides + (1 - kept) * drawn).round().astype(np.uint8)
+
+
 def _run(
     pipeline: DiffusionPipeline,
     words: dict[str, Tensor],
@@ -281,7 +358,7 @@ def _run(
             **options,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
-            eta=0.0,
+            eta=settings.eta,
             generator=random,
             output_type="np",
         )
@@ -289,7 +366,7 @@ def _run(
 
 
 @torch.inference_mode()
-def _latents(pipeline: StableDiffusionImg2ImgPipeline, pixels: Tensor, random: list[torch.Generator]) -> Tensor:
+def _latents(pipeline: DiffusionPipeline, pixels: Tensor, random: list[torch.Generator]) -> Tensor:
     """Scaled latents of the guides, drawn from the posterior as the pipeline would, but all in one pass.
 
     The pipeline encodes images one by one when each has its own generator, and takes anything with four channels for
@@ -311,7 +388,7 @@ def _words(generator: Generator, prompts: Sequence[str]) -> dict[str, Tensor]:
 
 
 @torch.inference_mode()
-def _embed(pipeline: StableDiffusionImg2ImgPipeline, prompt: str) -> Tensor:
+def _embed(pipeline: DiffusionPipeline, prompt: str) -> Tensor:
     """One prompt at a time, so that an embedding does not depend on its neighbours."""
     return pipeline.encode_prompt(prompt, pipeline.device, 1, do_classifier_free_guidance=False)[0]
 
@@ -410,8 +487,9 @@ def generate_shard(
 ) -> Path:
     """Make the images of one shard and write it to the dataset `folder`, whole or not at all."""
     guides = guides_for(shard.rows, photos, backgrounds)
-    images = generate(generator, guides, list(shard.rows["prompt"]), list(shard.rows["seed"]), settings)
-    return write_shard(folder, shard, images, guides)
+    images = draw(generator, shard.rows, guides, photos, settings)
+    flags = generator.flag(images) if generator.flag else [None] * len(images)
+    return write_shard(folder, shard, images, guides, flags)
 
 
 def _require_one_plan(run: Run, manifest: pd.DataFrame) -> None:
@@ -484,7 +562,7 @@ def strength_sweep(run: Run, rows: pd.DataFrame, strengths: Sequence[float] | No
     Returns:
         Images (N, S, S, 3) uint8 by strength.
     """
-    profile, sweep = run.profile, {}
+    profile, sweep, photos = run.profile, {}, open_photos(run.profile)
     guides = load_guides(run.path("dataset"), list(rows["image_id"]))[0]
     load = functools.cache(lambda: load_generator(profile))  # not at all when every strength is in the cache
     for strength in strengths or profile.realism.strengths:
@@ -495,7 +573,7 @@ def strength_sweep(run: Run, rows: pd.DataFrame, strengths: Sequence[float] | No
             sweep[strength] = load_images(run.path("dataset"), list(rows["image_id"]))[0]
             continue
         if not path.is_file():
-            images = generate(load(), guides, list(rows["prompt"]), list(rows["seed"]), knobs)
+            images = draw(load(), rows, guides, photos, knobs)
             tables.write_tensors(path, {"images": images})
         sweep[strength] = tables.read_tensors(path)["images"].numpy()
     return sweep

@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+# What a guide shows: the photograph pasted on the background picture (the paper), or its object alone, cut out by a
+# mask; only the one or the other of the two, filling the frame; nothing, mid-grey.
+KINDS = ("paste", "mask", "background", "foreground", "none")
+NEED_FOREGROUND = ("paste", "mask", "foreground")
+NEED_BACKGROUND = ("paste", "mask", "background")
+
 
 def square(picture: Image.Image, size: int) -> Image.Image:
     """The centre square of `picture`, resized to `size` x `size` pixels; never stretched."""
@@ -67,6 +73,49 @@ def blend_mask(
     canvas, side = square(background, size), patch_side(size, scale)
     canvas.paste(square(foreground, side), (left, top), square(mask, side))
     return canvas
+
+
+def compose(
+    kind: str,
+    foreground: Image.Image | None,
+    background: Image.Image | None,
+    mask: Image.Image | None = None,
+    *,
+    left: int,
+    top: int,
+    size: int = 512,
+    scale: float = 0.4,
+) -> Image.Image:
+    """The guide of one of the `KINDS`; what a kind does not need may be None.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    place = {"left": left, "top": top, "size": size, "scale": scale}
+    if kind == "paste":
+        return paste_on_background(foreground, background, **place)
+    if kind == "mask":
+        return blend_mask(foreground, mask, background, **place)
+    if kind in ("foreground", "background"):
+        return square(foreground if kind == "foreground" else background, size)
+    if kind == "none":
+        return no_guide(size)
+    raise ValueError(f"there is no guide {kind!r}; the kinds are {', '.join(KINDS)}")
+
+
+def object_place(
+    kind: str, mask: Image.Image | None = None, *, left: int, top: int, size: int = 512, scale: float = 0.4
+) -> Image.Image:
+    """Where a guide shows its object, mode L, `size` x `size`, 255 = object; without a mask, the whole photograph."""
+    place = Image.new("L", (size, size), 0)
+    side = patch_side(size, scale)
+    if kind == "mask":
+        place.paste(square(mask, side), (left, top))
+    elif kind == "paste":
+        place.paste(255, (left, top, left + side, top + side))
+    elif kind == "foreground":
+        place.paste(255, (0, 0, size, size))
+    return place
 
 
 def no_guide(size: int = 512) -> Image.Image:

@@ -19,11 +19,12 @@ from d3s_utils.guides import draw_placement
 from d3s_utils.manifest import generator_revision, guides_for
 from d3s_utils.probes import standardised
 from d3s_utils.profile import recipe_hash
+from d3s_utils.recipes import open_recipe
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
 from d3s_utils.sources import Backgrounds, Photos
 from d3s_utils.stats import cluster_bootstrap
-from d3s_utils.taxonomy import class_table, prompt
+from d3s_utils.taxonomy import class_table
 
 PARTS = ("fg", "bg")
 
@@ -38,7 +39,7 @@ def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> 
     settings, generator, classes = profile.probes, profile.generator, class_table(profile)
     photo_ids = photos.table("val").groupby("label")["photo_id"].agg(list)
     empty_places = backgrounds.table("val")["background_id"].tolist()
-    rows = []
+    rows, recipe = [], open_recipe(profile)
     for family in range(settings.families):
         rng = rng_for(profile.seed, "family", family)
         left, top = draw_placement(rng, generator.size, generator.scale)
@@ -54,9 +55,9 @@ def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> 
         sources = {int(label): photo_ids[label][rng.integers(len(photo_ids[label]))] for label in labels}
         for (label, source), background in product(sources.items(), backgrounds.names):
             own = classes.iloc[label]
-            words = prompt(own["class_name"], own["definition"] if generator.definition else None, background)
+            words = recipe.prompt(own["class_name"], own["definition"] if generator.definition else None, background)
             named = {"label": label, "class_name": own["class_name"], "background": background, "prompt": words}
-            rows.append({**shared, **named, "foreground_source": source})
+            rows.append({**shared, **named, "foreground_source": source, "guide_kind": recipe.guide})
     return pd.DataFrame(rows).assign(image_id=[f"family-{number:05d}" for number in range(len(rows))])
 
 
@@ -70,10 +71,9 @@ def counterfactuals(
     name = recipe_hash("counterfactuals", made_of, families.to_dict("list"))
     path = Path(folder) / "cache" / f"{name}.safetensors"
     if not path.is_file():
-        from d3s_utils.generation import generate, load_generator
+        from d3s_utils.generation import draw, load_generator
 
-        prompts, seeds = families["prompt"].tolist(), families["seed"].tolist()
-        images = generate(load_generator(profile), guides, prompts, seeds, profile.generator)
+        images = draw(load_generator(profile), families, guides, photos, profile.generator)
         tables.write_tensors(path, {"images": images})
     return tables.read_tensors(path)["images"].numpy(), guides
 

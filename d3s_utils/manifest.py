@@ -11,14 +11,15 @@ from PIL import Image
 
 from d3s_utils import paths
 from d3s_utils.errors import D3SError
-from d3s_utils.guides import draw_placement, paste_on_background
+from d3s_utils.guides import NEED_BACKGROUND, NEED_FOREGROUND, compose, draw_placement, object_place
 from d3s_utils.photos import open_backgrounds, open_photos
 from d3s_utils.profile import recipe_hash
+from d3s_utils.recipes import open_recipe
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
 from d3s_utils.sources import SPLITS, Backgrounds, Photos
 from d3s_utils.tables import COLUMNS
-from d3s_utils.taxonomy import class_table, prompt, slug
+from d3s_utils.taxonomy import class_table, slug
 
 
 def build_manifest(
@@ -43,8 +44,7 @@ def build_manifest(
     manifest = pd.concat(parts, ignore_index=True)
     generator = profile.generator
     manifest = manifest.assign(
-        scale=generator.scale,
-        strength=generator.strength,
+        strength=1.0 if generator.mode == "text2img" else generator.strength,
         steps=generator.steps,
         guidance=generator.guidance,
         generator=generator.model,
@@ -78,28 +78,46 @@ def generator_revision(profile: Profile) -> str:
 
 
 def guide_for(row: pd.Series, photos: Photos, backgrounds: Backgrounds) -> Image.Image:
-    """The guide of one row of the manifest: its photograph pasted at its place on its background picture."""
-    foreground, background = photos.picture(row["foreground_source"]), backgrounds.picture(row["background_source"])
-    return _paste(row, foreground, background, photos.size)
+    """The guide of one row of the manifest."""
+    return Image.fromarray(guides_for(row.to_frame().T, photos, backgrounds)[0])
 
 
 def guides_for(rows: pd.DataFrame, photos: Photos, backgrounds: Backgrounds) -> np.ndarray:
-    """The guides of many rows, (N, size, size, 3) uint8."""
+    """The guides of many rows, all of one kind, (N, size, size, 3) uint8."""
     guides = np.empty((len(rows), photos.size, photos.size, 3), np.uint8)
-    sources = photos.pictures(list(rows["foreground_source"])), backgrounds.pictures(list(rows["background_source"]))
-    for guide, (_, row), foreground, background in zip(guides, rows.iterrows(), *sources, strict=True):
-        guide[:] = _paste(row, foreground, background, photos.size)
+    kind = _kind(rows)
+    nothing = [None] * len(rows)
+    sources = (
+        photos.pictures(list(rows["foreground_source"])) if kind in NEED_FOREGROUND else nothing,
+        backgrounds.pictures(list(rows["background_source"])) if kind in NEED_BACKGROUND else nothing,
+        photos.masks(list(rows["foreground_source"])) if kind == "mask" else nothing,
+    )
+    for guide, place, pictures in zip(guides, _places(rows), zip(*sources, strict=True), strict=True):
+        guide[:] = compose(kind, *pictures, **place, size=photos.size)
     return guides
 
 
-def _paste(row: pd.Series, foreground: Image.Image, background: Image.Image, size: int) -> Image.Image:
-    left, top = int(row["left"]), int(row["top"])
-    return paste_on_background(foreground, background, left=left, top=top, size=size, scale=float(row["scale"]))
+def object_places(rows: pd.DataFrame, photos: Photos) -> np.ndarray:
+    """Where the guides of many rows show their object, (N, size, size) uint8, 255 = object."""
+    kind = _kind(rows)
+    masks = photos.masks(list(rows["foreground_source"])) if kind == "mask" else [None] * len(rows)
+    found = zip(masks, _places(rows), strict=True)
+    return np.stack([np.asarray(object_place(kind, mask, **place, size=photos.size)) for mask, place in found])
+
+
+def _kind(rows: pd.DataFrame) -> str:
+    """What the guides of `rows` show; a table that does not say pastes."""
+    return rows["guide_kind"].iloc[0] if "guide_kind" in rows and len(rows) else "paste"
+
+
+def _places(rows: pd.DataFrame) -> list[dict[str, int | float]]:
+    columns = zip(rows["left"], rows["top"], rows["scale"], strict=True)
+    return [{"left": int(left), "top": int(top), "scale": float(scale)} for left, top, scale in columns]
 
 
 def _split(profile: Profile, split: str, photos: Photos, backgrounds: Backgrounds) -> pd.DataFrame:
     """The rows of one split: what to show, where, and the seed."""
-    classes, count = class_table(profile), len(backgrounds.names)
+    classes, count, recipe = class_table(profile), len(backgrounds.names), open_recipe(profile)
     foregrounds = photos.table(split).groupby("label")["photo_id"].agg(list)
     places = backgrounds.table(split).groupby("background")["background_id"].agg(list)
     queues = {name: _shuffled(places[name], profile.seed, split, "backgrounds", name) for name in backgrounds.names}
@@ -107,14 +125,26 @@ def _split(profile: Profile, split: str, photos: Photos, backgrounds: Background
     for label, class_name, wnid, definition in _columns(classes, "label", "class_name", "wnid", "definition"):
         queue = _shuffled(_of_class(foregrounds, label, class_name, split), profile.seed, split, "foregrounds", wnid)
         for b, background in enumerate(backgrounds.names):
-            words = prompt(class_name, definition if profile.generator.definition else None, background)
+            words = recipe.prompt(class_name, definition if profile.generator.definition else None, background)
             for index in range(images_per_cell(profile, split)):
                 # Round robin: no photograph is used twice before each was used once.
                 foreground = queue[(index * count + b) % len(queue)]
                 place = queues[background][(index * len(classes) + label) % len(queues[background])]
                 rows.append((label, class_name, wnid, background, index, words, foreground, place))
     names = ["label", "class_name", "wnid", "background", "index", "prompt", "foreground_source", "background_source"]
-    return _place(pd.DataFrame(rows, columns=names).assign(split=split), profile)
+    table = _place(pd.DataFrame(rows, columns=names).assign(split=split, guide_kind=recipe.guide), profile)
+    return _only_what_is_shown(table, recipe.guide)
+
+
+def _only_what_is_shown(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """No sources and no place where the guide shows none."""
+    if kind not in NEED_FOREGROUND:
+        rows = rows.assign(foreground_source="", scale=0.0)
+    elif kind == "foreground":
+        rows = rows.assign(scale=1.0)
+    if kind not in NEED_BACKGROUND:
+        rows = rows.assign(background_source="")
+    return rows if kind in ("paste", "mask") else rows.assign(left=0, top=0)
 
 
 def _place(rows: pd.DataFrame, profile: Profile) -> pd.DataFrame:
@@ -127,6 +157,7 @@ def _place(rows: pd.DataFrame, profile: Profile) -> pd.DataFrame:
         seed=[seed_for(*key) for key in keys],
         left=[left for left, _ in corners],
         top=[top for _, top in corners],
+        scale=scale,
     )
 
 

@@ -18,9 +18,13 @@ from PIL import Image
 from d3s_utils import paths, tables
 from d3s_utils.errors import D3SError
 from d3s_utils.files import FolderBackgrounds, FolderPhotos, HubPhotos
+from d3s_utils.guides import NEED_BACKGROUND
+from d3s_utils.pictures import read_picture
 from d3s_utils.profile import recipe_hash
+from d3s_utils.recipes import Recipe, open_recipe
+from d3s_utils.seeds import seed_for
 from d3s_utils.settings import HubDataset, Profile
-from d3s_utils.sources import SPLITS, Backgrounds, Photos
+from d3s_utils.sources import SPLITS, Backgrounds, NoBackgrounds, Photos
 from d3s_utils.taxonomy import BACKGROUNDS, class_table, slug
 
 EMPTY_SCENES = 100  # clean pocket backgrounds per background and split
@@ -45,8 +49,28 @@ def open_photos(profile: Profile, *, habit: float | None = None, key: str = "nat
 
 
 def open_backgrounds(profile: Profile) -> Backgrounds:
-    """The background pictures of `profile`; raises `D3SError` for a missing or empty folder."""
-    return PocketBackgrounds(profile) if profile.backgrounds == "pocket" else FolderBackgrounds(profile)
+    """The background pictures of `profile`, or the names of its shifts alone where no guide shows a background.
+
+    Raises:
+        D3SError: for a missing or empty folder, or a shift of the recipe that has no pictures.
+    """
+    recipe = open_recipe(profile)
+    shifts = None if recipe.shifts is None else tuple(label for label, _ in recipe.shifts)
+    if recipe.guide not in NEED_BACKGROUND and (shifts or profile.backgrounds in ("pocket", "generate")):
+        return NoBackgrounds(shifts or BACKGROUNDS)
+    if profile.backgrounds == "generate":
+        return GeneratedBackgrounds(profile, recipe, shifts or BACKGROUNDS)
+    backgrounds = PocketBackgrounds(profile) if profile.backgrounds == "pocket" else FolderBackgrounds(profile)
+    missing = [name for name in shifts or () if name not in backgrounds.names]
+    if missing:
+        raise D3SError(
+            f"recipe: {profile.recipe} shifts to {missing[0]!r}, of which {profile.backgrounds} has no pictures; add a "
+            "folder of that name, set backgrounds to generate, or generator.guide to foreground."
+        )
+    if recipe.guide not in NEED_BACKGROUND:
+        return NoBackgrounds(backgrounds.names)
+    backgrounds.names = shifts or backgrounds.names
+    return backgrounds
 
 
 def natural_arrays(folder: Path | object, photos: Photos, split: str) -> tuple[np.ndarray, pd.DataFrame]:
@@ -95,9 +119,9 @@ class PocketPhotos(Photos):
     def load(self, photo_ids: Sequence[str]) -> np.ndarray:
         return _render(self._find(photo_ids).assign(scene_id=list(photo_ids)), self.size, "rgb")
 
-    def masks(self, photo_ids: Sequence[str]) -> np.ndarray:
-        """Where the object is, (N, size, size) uint8, 255 inside."""
-        return _render(self._find(photo_ids).assign(scene_id=list(photo_ids)), self.size, "mask")
+    def masks(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
+        masks = _render(self._find(photo_ids).assign(scene_id=list(photo_ids)), self.size, "mask")
+        return map(Image.fromarray, masks)
 
     def _split(self, split: str) -> pd.DataFrame:
         """The scenes of a split, indexed by photo_id."""
@@ -132,6 +156,53 @@ class PocketBackgrounds(Backgrounds):
         known = pd.concat([self.table(split) for split in SPLITS]).set_index("background_id")
         scenes = _rows(known, background_ids, "background picture").assign(scene_id=list(background_ids))
         return map(Image.fromarray, render_clean(scenes, self._size))
+
+
+# Made from text -------------------------------------------------------------------------------------------------------
+
+
+class GeneratedBackgrounds(Backgrounds):
+    """Pictures of empty places that the run's own checkpoint makes from text, once; kept in <outputs>/.backgrounds.
+
+    Each picture comes from a seed of its own, so it is the same whoever makes it and beside whichever others.
+    """
+
+    def __init__(self, profile: Profile, recipe: Recipe, names: Sequence[str]):
+        from d3s_utils.manifest import generator_revision
+
+        self.names, self._profile, self._count = tuple(names), profile, profile.dataset.generated_backgrounds
+        self._words = dict(recipe.shifts or ())
+        generator = profile.generator
+        made_of = [generator.model, generator_revision(profile), generator.size, generator.steps, generator.guidance]
+        self.recipe = ["generated", *made_of, generator.dtype, generator.eta, profile.seed, sorted(self._words.items())]
+        self._folder = paths.outputs() / ".backgrounds" / recipe_hash(self.recipe)
+
+    def table(self, split: str) -> pd.DataFrame:
+        ids = [(f"{split}-{slug(name)}-{i:04d}", name) for name in self.names for i in range(self._count)]
+        return pd.DataFrame(ids, columns=["background_id", "background"])
+
+    def pictures(self, background_ids: Sequence[str]) -> Iterator[Image.Image]:
+        self._make([name for name in dict.fromkeys(background_ids) if not self._path(name).is_file()])
+        return (read_picture(self._path(background_id)) for background_id in background_ids)
+
+    def _path(self, background_id: str) -> Path:
+        return self._folder / f"{background_id}.png"
+
+    def _make(self, missing: list[str]) -> None:
+        if not missing:
+            return
+        from d3s_utils.generation import load_generator, text_to_image
+
+        known = pd.concat([self.table(split) for split in SPLITS]).set_index("background_id")
+        names = list(_rows(known, missing, "background picture")["background"])
+        generator, settings = load_generator(self._profile), self._profile.generator
+        for start in range(0, len(missing), settings.batch_size):
+            batch = slice(start, start + settings.batch_size)
+            prompts = [f"a photo {self._words.get(name, name)}" for name in names[batch]]
+            seeds = [seed_for(self._profile.seed, "background", name) for name in missing[batch]]
+            for name, image in zip(missing[batch], text_to_image(generator, prompts, seeds, settings), strict=True):
+                picture = Image.fromarray(image)
+                tables.write_atomically(self._path(name), lambda part, p=picture: p.save(part, format="PNG"))
 
 
 def _render(scenes: pd.DataFrame, size: int, picture: str) -> np.ndarray:

@@ -46,6 +46,10 @@ TOGETHER: list[tuple[Callable[[Profile], bool], str]] = [
         "generator.steps x the lowest of realism.strengths leaves no denoising step; raise one of them",
     ),
     (
+        lambda p: p.generator.mode != "inpainting" or p.generator.guide in ("recipe", "paste", "mask"),
+        "generator.mode inpainting keeps an object that is pasted; set generator.guide to paste or mask",
+    ),
+    (
         lambda p: p.verification.error_low <= p.verification.error_high,
         "verification.error_low must not exceed verification.error_high",
     ),

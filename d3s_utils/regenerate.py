@@ -61,7 +61,7 @@ def regenerate(profile: Profile, image_id: str) -> Again:
     Raises:
         D3SError: the profile plans no such image, or its generator cannot be loaded.
     """
-    from d3s_utils.generation import generate, load_generator
+    from d3s_utils.generation import draw, load_generator
     from d3s_utils.manifest import build_manifest, guides_for
     from d3s_utils.photos import open_backgrounds, open_photos
 
@@ -71,8 +71,9 @@ def regenerate(profile: Profile, image_id: str) -> Again:
         near = difflib.get_close_matches(image_id, manifest["image_id"], n=1)
         hint = f"did you mean {near[0]}?" if near else f"its manifest begins with {manifest['image_id'].iloc[0]}."
         raise D3SError(f"The profile {profile.name} plans no image {image_id}; {hint}")
-    guides = guides_for(rows, open_photos(profile), open_backgrounds(profile))
-    image = generate(load_generator(profile), guides, list(rows["prompt"]), list(rows["seed"]), profile.generator)[0]
+    photos = open_photos(profile)
+    guides = guides_for(rows, photos, open_backgrounds(profile))
+    image = draw(load_generator(profile), rows, guides, photos, profile.generator)[0]
     folder = paths.outputs() / profile.name / "dataset"
     stored, recipe = find_stored(folder, image_id, rows["recipe_hash"].iloc[0])
     return Again(rows.iloc[0], image, stored, recipe, folder if (folder / "data").is_dir() else None)

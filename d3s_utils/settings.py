@@ -68,6 +68,7 @@ class Dataset:
     train_per_cell: Whole = 20  # images per class x background
     val_per_cell: Count = 10
     shard_size: Count = 250  # images per Parquet shard
+    generated_backgrounds: Count = 20  # pictures of each background and split, with `backgrounds: generate`
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ class Generator:
     batch_size: Count = 50
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"  # what UNet and autoencoder compute in
     definition: bool = True  # whether the WordNet definition is part of the prompt
+    eta: Share = 0.0  # share of DDIM's noise that is drawn anew at each step (0: none, the paper's)
+    mode: Literal["img2img", "text2img", "inpainting"] = "img2img"  # inpainting keeps the object's own pixels
+    guide: Literal["recipe", "paste", "mask", "background", "foreground", "none"] = "recipe"  # or another than its own
+    masks: str | None = None  # for photographs: a folder of masks, or COCO's instances as JSON
+    safety: bool = True  # whether the checkpoint's safety checker, if it has one, flags images; it never blanks them
+    compile: bool = False  # torch.compile the UNet: slow to start, faster on a GPU
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,8 @@ class Profile:
     threads: Count = 2  # CPU threads; part of the recipe, because sums depend on their order
     foregrounds: Literal["pocket"] | Folders | HubDataset = "pocket"
     classes: int | Literal["all"] | tuple[str, ...] = 10
-    backgrounds: str = "pocket"  # or a folder DIR/<background>/*.jpg
+    backgrounds: str = "pocket"  # a folder DIR/<background>/*.jpg; or "generate": made once from text
+    recipe: str = "background"  # a name in d3s_utils/recipes, or a YAML file: what the prompts say
     natural: Natural = field(default_factory=Natural)
     dataset: Dataset = field(default_factory=Dataset)
     generator: Generator = field(default_factory=Generator)

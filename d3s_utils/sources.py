@@ -55,6 +55,10 @@ class Photos(Pictures):
     def table(self, split: str) -> pd.DataFrame:
         """photo_id, label, class_name, background (None where unknown), class by class."""
 
+    @abstractmethod
+    def masks(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
+        """Where the object is: mode L, 255 inside, as large as the picture."""
+
     def load(self, photo_ids: Sequence[str]) -> np.ndarray:
         """Centre squares, (N, size, size, 3) uint8."""
         images = np.empty((len(photo_ids), self.size, self.size, 3), np.uint8)
@@ -67,7 +71,7 @@ class Backgrounds(Pictures):
     """Pictures of empty places.
 
     Attributes:
-        names: the backgrounds of this run, the paper's ten first and in its order.
+        names: the backgrounds of this run, the paper's ten first and in its order; or the shifts of another recipe.
     """
 
     names: tuple[str, ...]
@@ -75,3 +79,16 @@ class Backgrounds(Pictures):
     @abstractmethod
     def table(self, split: str) -> pd.DataFrame:
         """background_id, background."""
+
+
+class NoBackgrounds(Backgrounds):
+    """Names without pictures, for guides that show none."""
+
+    def __init__(self, names: Sequence[str]):
+        self.names, self.recipe = tuple(names), list(names)
+
+    def table(self, split: str) -> pd.DataFrame:
+        return pd.DataFrame({"background_id": "", "background": list(self.names)})
+
+    def pictures(self, ids: Sequence[str]) -> Iterator[Image.Image]:
+        raise ValueError("these guides show no background")

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 MANIFEST = [
     *("image_id", "split", "label", "class_name", "background", "prompt", "seed"),
     *("foreground_source", "background_source", "left", "top", "scale"),
-    *("strength", "steps", "guidance", "generator", "generator_revision", "recipe_hash"),
+    *("guide_kind", "strength", "steps", "guidance", "generator", "generator_revision", "recipe_hash"),
 ]
 
 # The columns each file of a run has at least; percentages are 0-100 everywhere.
 COLUMNS: dict[str, list[str]] = {
     "manifest": MANIFEST,
-    "dataset": ["image", "guide", *MANIFEST],
+    "dataset": ["image", "guide", *MANIFEST, "nsfw"],
     "votes": ["image_id", "worker_id", "question", "answer", "source"],
     "verified": ["image_id", "rule", "accepted", "p_foreground", "p_background", "n_votes"],
     "predictions": ["image_id", "model", "dataset", "label", "background", "guess", "top5", "p_label", "p_guess"],

@@ -27,11 +27,55 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
     return folder
 
 
-def tiny_unet():
+@pytest.fixture(scope="session")
+def tiny_inpainter(tiny_checkpoint, tmp_path_factory) -> Path:
+    """The toy model with an inpainting UNet: latents, mask and the latents of what is kept, nine channels."""
+    import torch
+    from diffusers import StableDiffusionInpaintPipeline
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "inpainter"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("tiny inpainter"))
+        parts = {"unet": tiny_unet(in_channels=9), "safety_checker": None}
+        pipeline = StableDiffusionInpaintPipeline.from_pretrained(
+            tiny_checkpoint, **parts, requires_safety_checker=False
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_censor(tiny_checkpoint, tmp_path_factory) -> Path:
+    """The toy model with a safety checker that objects to every image: its thresholds lie below any cosine."""
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig, CLIPImageProcessor
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "censor"
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(projection_dim=8, vision_config=small | {"image_size": 32, "patch_size": 16})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for("tiny censor"))
+        checker = StableDiffusionSafetyChecker(config)
+        torch.nn.init.normal_(checker.concept_embeds)
+        torch.nn.init.normal_(checker.special_care_embeds)
+        torch.nn.init.constant_(checker.concept_embeds_weights, -2.0)
+    side = {"height": 32, "width": 32}
+    extractor = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=side)
+    parts = {"safety_checker": checker, "feature_extractor": extractor}
+    StableDiffusionPipeline.from_pretrained(tiny_checkpoint, **parts, requires_safety_checker=True).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def tiny_unet(in_channels: int = 4):
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=8, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=16,
+        in_channels=in_channels, sample_size=8,
+        block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, cross_attention_dim=16,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=2,
     )  # fmt: skip

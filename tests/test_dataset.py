@@ -40,7 +40,7 @@ def manifest():
         f"{s}-{c}-{b}-{i:04d}" for s, c, b, i in zip(table["split"], table["label"], slugs, table["index"], strict=True)
     ]
     words = {"prompt": "a photo", "foreground_source": "f", "background_source": "b", "generator": "pocket"}
-    numbers = {"left": 1, "top": 2, "scale": 0.4, "strength": 0.9, "steps": 25, "guidance": 5.0}
+    numbers = {"left": 1, "top": 2, "scale": 0.4, "guide_kind": "paste", "strength": 0.9, "steps": 25, "guidance": 5.0}
     table = table.assign(image_id=ids, class_name=[CLASSES[c] for c in table["label"]], **words, **numbers)
     table = table.assign(seed=2**62 + np.arange(len(table)), generator_revision="", recipe_hash=ids)
     return table[MANIFEST]
@@ -144,7 +144,7 @@ def test_hugging_face_reads_the_files_and_the_folder(folder, tmp_path):
         assert isinstance(dataset.features["image"], Image) and isinstance(dataset.features["guide"], Image)
         assert dataset.features["label"] == ClassLabel(names=CLASSES)
         assert dataset.features["background"] == ClassLabel(names=BACKGROUNDS)
-        assert set(dataset.column_names) == {"image", "guide", *MANIFEST}
+        assert set(dataset.column_names) == {"image", "guide", "nsfw", *MANIFEST}
     images, table = load_images(folder, "val")
     row = by_folder["val"][3]
     assert np.array_equal(np.asarray(row["image"]), images[3])

@@ -18,6 +18,8 @@ from torch import nn
 from d3s_utils import generation, paths
 from d3s_utils.dataset import load_guides, load_images, read_dataset
 from d3s_utils.errors import D3SError
+from d3s_utils.manifest import object_places
+from d3s_utils.photos import open_photos
 from d3s_utils.profile import load_profile
 from d3s_utils.runs import Run
 from d3s_utils.seeds import rng_for
@@ -99,6 +101,94 @@ def test_every_ingredient_matters(generator, guides, images, profile):
     assert change(prompts=["x y z"] * 7) > 0
     assert change(seeds=range(7, 14)) > 0
     assert change(strength=0.5) > 0
+
+
+def test_eta_draws_noise_anew_from_the_images_own_seed(generator, guides, images, profile):
+    knobs = replace(profile.generator, eta=1.0)
+    drawn = generation.generate(generator, guides, PROMPTS, range(7), knobs)
+    alone = generation.generate(generator, guides[3:4], PROMPTS[3:4], [3], knobs)
+    assert np.abs(drawn.astype(int) - images).mean() > 1
+    assert np.abs(alone[0].astype(int) - drawn[3]).max() <= 1
+
+
+def test_the_unet_is_compiled_when_asked(tiny_checkpoint, monkeypatch):
+    asked = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: asked.append(type(self).__name__))
+    generation.load_generator(small_profile(tiny_checkpoint))
+    assert asked == []
+    generation.load_generator(small_profile(tiny_checkpoint, "generator.compile=true"))
+    assert asked == ["UNet2DConditionModel"]
+
+
+# Other modes ----------------------------------------------------------------------------------------------------------
+
+
+def test_text_to_image_mode_plans_and_draws_without_guides(tiny_checkpoint, tmp_path):
+    profile = small_profile(tiny_checkpoint, "generator.mode=text2img")
+    manifest = generation.generate_dataset(run_in(tmp_path, profile), report=lambda line: None)
+    assert (manifest["guide_kind"] == "none").all() and (manifest["strength"] == 1).all()
+    images, rows = load_images(tmp_path / "dataset", "val")
+    stock = generation.text_to_image(
+        generation.load_generator(profile), list(rows["prompt"])[:2], list(rows["seed"])[:2], profile.generator
+    )
+    assert np.abs(images[:2].astype(int) - stock).max() <= 1
+
+
+@pytest.mark.parametrize("checkpoint", ["tiny_checkpoint", "tiny_inpainter"])
+@pytest.mark.parametrize("guide", ["paste", "mask"])
+def test_inpainting_keeps_the_objects_own_pixels(checkpoint, guide, request, tmp_path):
+    """With a checkpoint made for it, nine channels, and with an ordinary one."""
+    profile = small_profile(request.getfixturevalue(checkpoint), f"generator.mode=inpainting generator.guide={guide}")
+    generation.generate_dataset(run_in(tmp_path, profile), report=lambda line: None)
+    images, rows = load_images(tmp_path / "dataset", "val")
+    guides, photos = load_guides(tmp_path / "dataset", "val")[0], open_photos(profile)
+    places = object_places(rows, photos)
+    assert np.array_equal(images[places == 255], guides[places == 255])
+    assert np.abs(images[places == 0].astype(int) - guides[places == 0]).mean() > 5
+
+
+def test_inpainting_draws_an_image_the_same_alone(tiny_inpainter):
+    profile = small_profile(tiny_inpainter, "generator.mode=inpainting")
+    generator, rng = generation.load_generator(profile), rng_for("inpainted")
+    guides, places = rng.integers(0, 256, (3, 32, 32, 3), np.uint8), np.zeros((3, 32, 32), np.uint8)
+    places[:, 8:20, 4:16] = 255
+    together = generation.generate(generator, guides, PROMPTS[:3], range(3), profile.generator, places)
+    alone = generation.generate(generator, guides[1:2], PROMPTS[1:2], [1], profile.generator, places[1:2])
+    assert (np.abs(together[1].astype(int) - alone[0]).max(axis=-1) <= 1).mean() >= 0.999
+
+
+def test_an_inpainting_checkpoint_says_what_it_is_for(tiny_inpainter):
+    with pytest.raises(D3SError, match="is an inpainting checkpoint; set generator.mode to inpainting"):
+        generation.load_generator(small_profile(tiny_inpainter))
+
+
+# The safety checker ---------------------------------------------------------------------------------------------------
+
+
+def test_the_safety_checker_flags_and_never_blanks(tiny_censor, tiny_checkpoint, tmp_path):
+    free, flagged = tmp_path / "free", tmp_path / "flagged"
+    for folder, checkpoint in ((free, tiny_checkpoint), (flagged, tiny_censor)):
+        generation.generate_dataset(run_in(folder, small_profile(checkpoint)), report=lambda line: None)
+    images, _ = load_images(free / "dataset", "val")
+    assert np.array_equal(load_images(flagged / "dataset", "val")[0], images) and images.any(axis=(1, 2, 3)).all()
+    assert read_dataset(flagged / "dataset", "val", ["nsfw"])["nsfw"].eq(True).all()
+    assert read_dataset(free / "dataset", "val", ["nsfw"])["nsfw"].isna().all()
+
+
+def test_the_safety_checker_can_stay_at_home(tiny_censor):
+    assert generation.load_generator(small_profile(tiny_censor, "generator.safety=false")).flag is None
+
+
+def test_the_safety_checker_clears_what_lies_under_its_thresholds(tiny_censor):
+    generator = generation.load_generator(small_profile(tiny_censor))
+    held = generator.flag.__wrapped__.__closure__
+    checker = next(cell.cell_contents for cell in held if isinstance(cell.cell_contents, nn.Module))
+    images = rng_for("flags").integers(0, 256, (3, 32, 32, 3), np.uint8)
+    before = images.copy()
+    assert generator.flag(images) == [True] * 3 and np.array_equal(images, before)
+    nn.init.constant_(checker.concept_embeds_weights, 2.0)
+    nn.init.constant_(checker.special_care_embeds_weights, 2.0)
+    assert generator.flag(images) == [False] * 3
 
 
 def test_no_images_are_no_trouble(generator, guides, profile):

@@ -69,7 +69,7 @@ def test_counterfactuals_share_the_guide_and_are_made_once(profile, tmp_path, mo
 
     calls = []
 
-    def draw(generator, guides, prompts, seeds, settings):
+    def draw(generator, guides, prompts, seeds, settings, places):
         calls.append(len(guides))
         return 255 - guides
 

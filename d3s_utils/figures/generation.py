@@ -28,11 +28,11 @@ SET_COLORS = {"photographs": COLORS["natural"], "D3S": COLORS["d3s"], "guides": 
 
 
 def guide_anatomy(row: pd.Series, photos: Photos, backgrounds: Backgrounds) -> Figure:
-    """What one row of the manifest is made of: photograph, background, and the first pasted on the second."""
-    parts = [photos.picture(row["foreground_source"]), backgrounds.picture(row["background_source"])]
+    """What one row of the manifest is made of: photograph and background, where its guide shows them, and the guide."""
+    sources = {"photograph": (photos, row["foreground_source"]), "background": (backgrounds, row["background_source"])}
     guide = guide_for(row, photos, backgrounds)
-    parts = [square(part, guide.width) for part in parts]
-    return image_grid([*parts, guide], titles=["photograph", "background", "guide"], side=2.0)
+    parts = {title: square(of.picture(name), guide.width) for title, (of, name) in sources.items() if name}
+    return image_grid([*parts.values(), guide], titles=[*parts, "guide"], side=2.0)
 
 
 def background_sheet(samples: Samples, index: int = 0) -> Figure:
