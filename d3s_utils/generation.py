@@ -466,6 +466,10 @@ def _generate_shards(
     if not missing:
         return
     profile, folder = run.profile, run.path("dataset")
+    if profile.dataset.engine == "ray":
+        from d3s_utils.cluster import generate_shards
+
+        return generate_shards(profile, folder, missing, report)
     generator = load_generator(profile)
     total, done, begun = sum(len(shard.rows) for shard in missing), 0, time.monotonic()
     for shard in missing:

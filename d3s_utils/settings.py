@@ -68,6 +68,7 @@ class Dataset:
     train_per_cell: Whole = 20  # images per class x background
     val_per_cell: Count = 10
     shard_size: Count = 250  # images per Parquet shard
+    engine: Literal["serial", "ray"] = "serial"  # one process; or Ray, on a laptop's cores or a cluster
     generated_backgrounds: Count = 20  # pictures of each background and split, with `backgrounds: generate`
 
 
