@@ -43,7 +43,7 @@ WITH := --profile "$(PROFILE)" --set '$(SET)'
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all test $(NUMBERS) setup conda-env smoke check report doctor jupyter lint clean help pocket-generator FORCE
+.PHONY: all test $(NUMBERS) setup conda-env smoke dataset check report doctor jupyter lint clean help pocket-generator FORCE
 
 all: $(REPORT)  ## every figure and table of the paper, and the page that shows them
 	@echo "$(REPORT) is up to date"
@@ -53,6 +53,10 @@ test: $(READY)  ## the tests, the six notebooks under the smoke profile among th
 
 smoke:  ## the whole path on a handful of images: nothing it measures means anything
 	@$(MAKE) all PROFILE=smoke
+
+dataset: $(READY)  ## the images alone, as a release: shards, card, Croissant metadata, checksums; and checked
+	@$(PYTHON) -m d3s_utils generate $(WITH)
+	@$(PYTHON) -m d3s_utils verify $(OUT)/dataset
 
 check: $(READY)  ## compare this run with the committed reference
 	@$(PYTHON) -m d3s_utils.check $(WITH)
@@ -126,7 +130,8 @@ $(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
 # imports. Whatever is dear (images, checkpoints, predictions) is cached by its own recipe, so a re-run mostly re-plots.
 in = $(addprefix d3s_utils/,$(1))
 GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel.py settings.py profile.py stats.py tables.py \
-	runs.py claims.py imagenet.py pictures.py layouts.py taxonomy.py dataset.py figures/__init__.py figures/d3s.mplstyle)
+	runs.py claims.py imagenet.py pictures.py layouts.py taxonomy.py dataset.py release.py figures/__init__.py \
+	figures/d3s.mplstyle)
 WORLD   := $(call in,sources.py files.py masks.py photos.py manifest.py guides.py recipes/__init__.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
 	pocket/backgrounds.py pocket/world.py generation.py cluster.py sums.py classifiers.py \
 	pocket/muon.py)

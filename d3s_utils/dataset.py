@@ -22,6 +22,7 @@ from PIL import Image
 
 from d3s_utils import tables
 from d3s_utils.errors import D3SError
+from d3s_utils.release import card_licence, licences
 from d3s_utils.settings import Profile
 from d3s_utils.tables import MANIFEST
 
@@ -199,6 +200,7 @@ def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile) -> Path:
     counts = manifest.groupby("split", sort=False).size()
     files = "\n".join(f"      - split: {split}\n        path: data/{split}-*" for split in counts.index)
     sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
+    licence, lines = licences(profile)
     return tables.write_text(
         Path(folder) / "README.md",
         CARD.format(
@@ -208,6 +210,8 @@ def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile) -> Path:
             sizes=sizes,
             classes=", ".join(manifest["class_name"].unique()),
             backgrounds=", ".join(manifest["background"].unique()),
+            license=licence,
+            licences=card_licence(lines),
             **_generator_words(profile),
         ),
     )
@@ -215,7 +219,7 @@ def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile) -> Path:
 
 CARD = """---
 pretty_name: "D3S ({name})"
-license: other
+license: {license}
 task_categories:
 - image-classification
 size_categories:
@@ -243,6 +247,13 @@ Every class appears equally often on every background, so a classifier that lean
 
 The labels are what was asked for. Whether an image shows it is for people to say: see `verified.csv` of the run.
 `seed`, `foreground_source`, `background_source`, `left` and `top` are enough to make any image again.
+`nsfw` is what the model's safety checker said, where it has one; no image was changed for it.
+
+## Licence
+
+{licences}
+
+## Use
 
 ```python
 from datasets import load_dataset

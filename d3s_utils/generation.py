@@ -27,6 +27,7 @@ from d3s_utils.manifest import build_manifest, generator_revision, guides_for, o
 from d3s_utils.parallel import one_thread_workers
 from d3s_utils.photos import open_backgrounds, open_photos
 from d3s_utils.profile import recipe_hash
+from d3s_utils.release import write_croissant
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Profile
 from d3s_utils.sources import Backgrounds, Photos
@@ -436,6 +437,7 @@ def generate_dataset(run: Run, report: Callable[[str], None] = say, worker: int 
     if is_complete(folder, planned):
         remove_strangers(folder, planned)
         write_card(folder, manifest, profile)
+        write_croissant(folder, manifest, profile)
         sums.write_sums(folder)
     return manifest
 

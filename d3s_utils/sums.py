@@ -22,15 +22,15 @@ LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")  # "*" is how sha256sum --binar
 
 
 def write_sums(folder: Path) -> Path:
-    """Write `folder`/SHA256SUMS over its shards and its card, in the order of their names."""
+    """Write `folder`/SHA256SUMS over its shards, card and metadata, in the order of their names."""
     lines = [f"{sha256(folder / name)}  {name}\n" for name in contents(folder)]
     return tables.write_text(folder / NAME, "".join(lines))
 
 
 def contents(folder: Path) -> list[str]:
     """The files of a dataset that have a sum, relative to its folder, sorted."""
-    files = [*(folder / "data").glob("*.parquet"), *folder.glob("README.md")]
-    return sorted(file.relative_to(folder).as_posix() for file in files)
+    files = [*(folder / "data").glob("*.parquet"), *(folder / name for name in ("README.md", "croissant.json"))]
+    return sorted(file.relative_to(folder).as_posix() for file in files if file.is_file())
 
 
 def sha256(path: Path) -> str:

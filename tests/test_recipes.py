@@ -36,9 +36,9 @@ def test_the_background_recipe_says_the_papers_prompt():
 @pytest.mark.parametrize(
     "name, shift, words",
     [
-        ("geography", "Kenya", "a photo of a daisy, a plant, in Kenya"),
-        ("past", "1920", "an old color photo of a daisy, a plant, from the 1920s"),
-        ("future", "2100", "a futuristic color photo of a daisy, a plant, from the 2100s"),
+        ("geography", "Chile", "a photo of a daisy, a plant, in Chile"),
+        ("past", "1950", "an old color photo of a daisy, a plant, from the 1950s"),
+        ("future", "2200", "a futuristic color photo of a daisy, a plant, from the 2200s"),
         ("photo", "as it is", "a photo of a daisy, a plant"),
     ],
 )
@@ -135,7 +135,7 @@ def test_the_same_photograph_lies_at_the_same_place_whatever_is_cut_out():
 
 
 def test_shifts_without_pictures_are_named(tmp_path):
-    with pytest.raises(D3SError, match="geography shifts to 'Brazil', of which pocket has no pictures"):
+    with pytest.raises(D3SError, match="geography shifts to 'Chile', of which pocket has no pictures"):
         plan("recipe=geography generator.guide=paste")
 
 
