@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,3 +21,16 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], count: int | None =
     """`work` of every item, in their order; what comes out is the same for any number of threads."""
     with one_thread_workers(count) as pool:
         return list(pool.map(work, items))
+
+
+def ahead(load: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """`load` of every item, in their order, each while the one before is in use: reading hides behind computing."""
+    with ThreadPoolExecutor(1) as reader:
+        waiting = None
+        for item in items:
+            coming = reader.submit(load, item)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()

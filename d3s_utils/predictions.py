@@ -21,7 +21,7 @@ from d3s_utils import tables
 from d3s_utils.classifiers import Classifier, Lessons, fit_or_load, training_history
 from d3s_utils.dataset import load_images
 from d3s_utils.errors import D3SError
-from d3s_utils.parallel import side_by_side
+from d3s_utils.parallel import ahead, side_by_side
 from d3s_utils.photos import natural_arrays, open_photos
 from d3s_utils.profile import recipe_hash
 from d3s_utils.settings import Profile
@@ -31,7 +31,7 @@ from d3s_utils.zoo import find_row, models_of, published_classifier
 if TYPE_CHECKING:
     from d3s_utils.runs import Run
 
-CHUNK = 1000  # images in memory at a time
+CHUNK = 500  # images read at a time; the next ones are read while these are classified
 UNIFORM = 1 / len(BACKGROUNDS)  # the habit of a class that has none
 
 
@@ -235,8 +235,8 @@ def _predict_once(run: Run, classifier: Classifier, images: ImageSet) -> pd.Data
 def predict(classifier: Classifier, images: ImageSet) -> pd.DataFrame:
     """One row per image: the columns of predictions.parquet (see `read_logits`) and foreground_source."""
     ids = list(images.table["image_id"])
-    starts = range(0, len(ids), CHUNK)
-    logits = np.concatenate([classifier.logits(images.load(ids[start : start + CHUNK])) for start in starts])
+    chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+    logits = np.concatenate([classifier.logits(part) for part in ahead(images.load, chunks)])
     answers = read_logits(logits, images.table["label"].to_numpy())
     columns = images.table[["image_id", "label", "background", "foreground_source"]].reset_index(drop=True)
     rows = pd.concat([columns, answers], axis=1).assign(model=classifier.name, dataset=images.name)
