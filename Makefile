@@ -141,7 +141,8 @@ FEATURES := $(call in,features.py votes.py)
 SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,penalties.py disentangle.py)
 
 $(EXECUTED): $(GROUND)
-$(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py figures/generation.py widgets.py)
+$(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py standard.py clip_agreement.py zoo.py zoo.csv templates.txt \
+	templates_places.txt figures/generation.py widgets.py)
 $(EXEC)/02_human_verification.ipynb: $(JUDGE) $(call in,annotators.py votes.py agreement.py figures/verification.py)
 $(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,zoo.py zoo.csv templates.txt votes.py \
 	predictions.py gaps.py figures/evaluation.py widgets.py)

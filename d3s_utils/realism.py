@@ -16,13 +16,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from d3s_utils import paths
+from d3s_utils import paths, standard
 from d3s_utils.errors import D3SError
 from d3s_utils.guides import patch_side
 from d3s_utils.photos import open_backgrounds
 from d3s_utils.seeds import rng_for, seed_for
 from d3s_utils.settings import Profile
 from d3s_utils.sources import Photos
+from d3s_utils.standard import INCEPTION, on_disk
 from d3s_utils.stats import cluster_mean_ci, wilson
 from d3s_utils.taxonomy import class_table
 
@@ -54,7 +55,7 @@ def open_judge(profile: Profile) -> Judge | None:
     Raises:
         D3SError: its weights are missing.
     """
-    if profile.realism.features != "judge":
+    if profile.realism.features not in ("judge", "auto"):
         return None
     judge = _load_judge()
     asked = set(class_table(profile)["class_name"]), set(open_backgrounds(profile).names)
@@ -71,13 +72,22 @@ def _load_judge() -> Judge:
 
 
 def open_features(profile: Profile) -> FeatureSpace:
-    """The feature space `profile.realism.features`: "judge" (the pocket judge), or a timm model with its weights.
+    """The feature space `profile.realism.features`: the pocket judge, FID's Inception, or a timm model.
 
     Raises:
         D3SError: timm knows no such model, or its weights cannot be had.
     """
-    if profile.realism.features != "judge":
-        return timm_features(profile.realism.features)
+    wanted = profile.realism.features
+    inception = on_disk(profile, INCEPTION) if wanted in ("inception", "auto") else None
+    if inception is not None:
+        return FeatureSpace("standard Inception", standard.inception(inception))
+    if wanted == "inception":
+        raise D3SError(
+            f"realism.features: {INCEPTION} is neither in {paths.resolve(profile.realism.weights)} nor in torch's "
+            "cache; put it there, or set realism.features to auto, judge or a timm model."
+        )
+    if wanted not in ("judge", "auto"):
+        return timm_features(wanted)
     judge = _load_judge()
     return FeatureSpace("pocket judge", lambda images: judge.judge(images).features)
 

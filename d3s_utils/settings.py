@@ -94,7 +94,12 @@ class Generator:
 
 @dataclass(frozen=True)
 class Realism:
-    features: str = "judge"  # feature space of the distances: "judge" (the pocket judge), or a timm model
+    # feature space of the distances: "judge" (the pocket judge), "inception" (FID's own), "auto" (that one if its
+    # weights are on disk, else the judge), or a timm model
+    features: str = "judge"
+    weights: str = "data/weights"  # folder of the standard networks' files; torch's cache is looked at as well
+    lpips: Literal["alex", "squeeze", "vgg"] = "alex"  # backbone of LPIPS, taken where its weights are on disk
+    clip: str | None = None  # a zero-shot row of the zoo that says how well images agree with their labels
     photos: Count = 1000  # images in each of the sets compared, where there are as many
     strengths: tuple[Share, ...] = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
     per_strength: Count = 100  # images per strength in the sweep

@@ -1,5 +1,6 @@
 """Shared by the tests: a whole Stable Diffusion of toy size, made from random numbers without a network."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -117,4 +118,40 @@ def tiny_scheduler():
 
     return PNDMScheduler(  # as Stable Diffusion ships it; `load_generator` makes it DDIM
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1
+    )
+
+
+# Published models -----------------------------------------------------------------------------------------------------
+
+CLIP_VIT = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8}
+
+
+def write_zoo(folder, *rows):
+    """A zoo.csv of 32-pixel models."""
+    header = "model,group,loader,source,revision,size,crop,interpolation,mean,std,head,origin"
+    lines = [
+        f"{model},mine,{loader},{source},,32,1.0,bicubic,0.5 0.5 0.5,0.5 0.5 0.5,{head},"
+        for model, loader, source, head in rows
+    ]
+    path = folder / "zoo.csv"
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+def save_clip(folder, vision):
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    text = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
+    config = {
+        "model_cfg": {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text},
+        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3},
+    }
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    torch.manual_seed(0)
+    model = open_clip.model.CLIP(**config["model_cfg"])
+    save_file(
+        {key: value.contiguous() for key, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
     )

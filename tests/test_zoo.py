@@ -1,13 +1,11 @@
 """The published models: every row of the zoo, every loader on a small checkpoint of its format, what is missing."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from conftest import CLIP_VIT, save_clip, write_zoo
 
 from d3s_utils import zoo
 from d3s_utils.classifiers import Preprocessing
@@ -20,18 +18,6 @@ from d3s_utils.taxonomy import CLASSES
 
 TWO = CLASSES.head(2).reset_index(drop=True)
 ROWS = zoo.read_rows()
-
-
-def write_zoo(folder, *rows):
-    """A zoo.csv of 32-pixel models."""
-    header = "model,group,loader,source,revision,size,crop,interpolation,mean,std,head,origin"
-    lines = [
-        f"{model},mine,{loader},{source},,32,1.0,bicubic,0.5 0.5 0.5,0.5 0.5 0.5,{head},"
-        for model, loader, source, head in rows
-    ]
-    path = folder / "zoo.csv"
-    path.write_text("\n".join([header, *lines]) + "\n")
-    return path
 
 
 def profile_of(path, folder):
@@ -154,23 +140,6 @@ def save_dinov2(folder):
     Dinov2ForImageClassification(config).save_pretrained(folder)
 
 
-def save_clip(folder, vision):
-    import open_clip
-
-    text = {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}
-    config = {
-        "model_cfg": {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text},
-        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3},
-    }
-    folder.mkdir()
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    torch.manual_seed(0)
-    model = open_clip.model.CLIP(**config["model_cfg"])
-    save_file(
-        {key: value.contiguous() for key, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
-    )
-
-
 def save_flava(folder):
     from transformers import BertTokenizer, FlavaConfig, FlavaModel
 
@@ -203,7 +172,6 @@ def save_flava(folder):
     BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
 
 
-CLIP_VIT = {"image_size": 32, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8}
 CLIP_RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8}
 
 
