@@ -40,10 +40,10 @@ class Recipe:
     unet_lr: float = 1e-3
     text_width: int = 128
     text_layers: int = 2
-    object_weight: float = 2.0  # what an error on the object costs more than one on the background
-    hard: tuple[str, ...] = ("goldfish", "coffee mug", "sports car")  # classes drawn twice as often, slow to learn
+    object_weight: float = 3.0  # what an error on the object costs more than one on the background
+    hard: tuple[str, ...] = ("goldfish", "coffee mug", "balloon", "umbrella")  # drawn twice as often, slow to learn
     late: float = 0.7  # below 1, noise levels are drawn more often the higher they are: shapes are decided there
-    guides: float = 0.5  # share of the noise that remembers a guide, as image-to-image does ...
+    guides: float = 0.65  # share of the noise that remembers a guide, as image-to-image does ...
     guides_from: float = 0.6  # ... that started at this strength or above
     ema: float = 0.998
     lift: float = 2.0  # added to Stable Diffusion's log-SNR, so that a guide is still seen at high strength ...

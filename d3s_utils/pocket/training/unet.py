@@ -48,6 +48,7 @@ def new_scheduler(recipe: Recipe):
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,
+        timestep_spacing="trailing",  # few steps must begin at the strength asked for, not well below it
     )
 
 
