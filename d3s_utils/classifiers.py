@@ -258,12 +258,12 @@ def train(
         yield {"epoch": epoch + 1, "loss": loss_sum / steps, "accuracy": 100 * hits / (steps * batch_size)}
 
 
-def resize(images: np.ndarray) -> np.ndarray:
-    """The images with `SIDE` pixels a side, uint8."""
-    if images.shape[1] == SIDE:
+def resized(images: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """The images (N, S, S, 3) with `side` pixels a side, uint8."""
+    if images.shape[1] == side:
         return images
     small = [
-        F.interpolate(to_unit(torch.from_numpy(part)), size=(SIDE, SIDE), mode="bilinear", antialias=True)
+        F.interpolate(to_unit(torch.from_numpy(part)), size=(side, side), mode="bilinear", antialias=True)
         for part in np.array_split(images, max(1, len(images) // 100))
     ]
     return torch.cat(small).mul(255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
@@ -304,7 +304,7 @@ def fit_or_load(
     else:
         images, labels = lessons.load()
         options = {"epochs": settings.epochs, "batch_size": settings.batch_size, "lr": find_member(name).lr, "key": key}
-        history = list(train(network, resize(images), labels, **options))
+        history = list(train(network, resized(images), labels, **options))
         metrics = {f"train_{column}": history[-1][column] for column in ("loss", "accuracy")}
         tables.write_tensors(path, network.state_dict())
         card |= {"data": data_hash(images, labels), "metrics": metrics, "history": history}

@@ -9,7 +9,10 @@ backbone, whose features of every view are computed once, or the backbone itself
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -23,10 +26,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from d3s_utils import dataset, tables
-from d3s_utils.classifiers import ZOO, to_unit
+from d3s_utils.classifiers import ZOO, pick_device, resized, to_unit
 from d3s_utils.errors import D3SError
 from d3s_utils.features import Features, features_path, image_table, write_features
-from d3s_utils.parallel import side_by_side
+from d3s_utils.parallel import ahead, side_by_side
 from d3s_utils.penalties import Parts, Penalty, build_penalty, recipe_for
 from d3s_utils.photos import natural_arrays, open_photos
 from d3s_utils.pocket.muon import Optimizers
@@ -35,6 +38,7 @@ from d3s_utils.seeds import seeded, torch_rng_for
 from d3s_utils.settings import Disentanglement, Profile
 from d3s_utils.stats import accuracy_by
 
+STORED = 200  # pictures resized at a time
 BACKBONE = "backbone"  # the method whose features nobody disentangled
 Watch = Callable[[Iterator[dict]], pd.DataFrame]  # turns the records of a training run into a table, maybe drawing them
 
@@ -147,12 +151,50 @@ class Batch:
     label: Tensor  # (n,)
     background: Tensor  # (m,), m <= n
 
+    def to(self, device: torch.device) -> Batch:
+        return Batch(self.inputs.to(device), self.label.to(device), self.background.to(device))
+
 
 def batches(d3s: Stream, natural: Stream, size: int, rng: torch.Generator) -> Iterator[Batch]:
     """Without end: `size` images of each stream, every image once before any comes twice."""
     for d3s_rows, natural_rows in zip(rows_in_turn(d3s, size, rng), rows_in_turn(natural, size, rng), strict=True):
         inputs = torch.cat([d3s.draw(d3s_rows, rng), natural.draw(natural_rows, rng)])
         yield Batch(inputs, torch.cat([d3s.label[d3s_rows], natural.label[natural_rows]]), d3s.background[d3s_rows])
+
+
+def keyed_batches(
+    d3s: Stream, natural: Stream, size: int, key: Sequence[object], start: int = 0, rank: int = 0, of: int = 1
+) -> Iterator[Batch]:
+    """As `batches`, but step t depends on `key` and t alone: training may begin at any step, on any worker.
+
+    Args:
+        size: images of each stream in a step, over all workers.
+        start: the first step.
+        rank, of: this worker takes every `of`-th image of a step, from its `rank`-th on.
+    """
+    step = start
+    while True:
+        rng = torch_rng_for(*key, step, rank)
+        rows = [
+            rows_at(stream, size, (*key, name), step)[rank::of] for stream, name in ((d3s, "d3s"), (natural, "natural"))
+        ]
+        inputs = torch.cat([stream.draw(own, rng) for stream, own in zip((d3s, natural), rows, strict=True)])
+        labels = torch.cat([d3s.label[rows[0]], natural.label[rows[1]]])
+        yield Batch(inputs, labels, d3s.background[rows[0]])
+        step += 1
+
+
+def rows_at(stream: Stream, size: int, key: Sequence[object], step: int) -> Tensor:
+    """The rows of a step: shuffled anew each epoch, every row once before any comes twice."""
+    size = min(size, len(stream.label))
+    epoch, turn = divmod(step, len(stream.label) // size)
+    order = _order(len(stream.label), (*key, epoch))
+    return order[turn * size : (turn + 1) * size]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(count: int, key: tuple) -> Tensor:
+    return torch.randperm(count, generator=torch_rng_for(*key))
 
 
 def rows_in_turn(stream: Stream, size: int, rng: torch.Generator) -> Iterator[Tensor]:
@@ -209,12 +251,17 @@ class Data:
 def load_data(folder: Path, profile: Profile) -> Data:
     """D3S images of both splits and the natural training images of a run.
 
+    With `disentanglement.image_size` they are resized once and stay in a file of the run's cache, which is read where a
+    batch asks for it; else they lie in memory.
+
     Raises:
         D3SError: the dataset is not there yet, or has no training images.
     """
     manifest = tables.read_table(Path(folder) / "manifest.parquet")
     if not (manifest["split"] == "train").any():
         raise D3SError("Disentanglement needs D3S training images; set dataset.train_per_cell to 1 or more.")
+    if profile.disentanglement.image_size:
+        return _data_on_disk(Path(folder), profile)
     parts = [dataset.load_images(Path(folder) / "dataset", split) for split in ("train", "val")]
     images = image_table(pd.concat([table for _, table in parts], ignore_index=True))
     photos = open_photos(profile)
@@ -222,6 +269,46 @@ def load_data(folder: Path, profile: Profile) -> Data:
     data_hash = recipe_hash(list(images["recipe_hash"]), photos.recipe, list(table["photo_id"]))
     d3s = torch.from_numpy(np.concatenate([pixels for pixels, _ in parts]))
     return Data(images, d3s, torch.tensor(natural), torch.tensor(table["label"].to_numpy(np.int64)), data_hash)
+
+
+def _data_on_disk(folder: Path, profile: Profile) -> Data:
+    """`load_data` for more pictures than memory holds."""
+    side, store = profile.disentanglement.image_size, folder / "dataset"
+    tables_ = [dataset.read_dataset(store, split) for split in ("train", "val")]
+    images = image_table(pd.concat(tables_, ignore_index=True))
+    ids = list(images["image_id"])
+    d3s = stored_images(
+        folder, ids, lambda part: dataset.load_images(store, part)[0], side, list(images["recipe_hash"])
+    )
+    photos = open_photos(profile)
+    table = photos.table("train")
+    natural = stored_images(folder, list(table["photo_id"]), photos.load, side, photos.recipe)
+    data_hash = recipe_hash(list(images["recipe_hash"]), photos.recipe, list(table["photo_id"]), side)
+    return Data(images, d3s, natural, torch.tensor(table["label"].to_numpy(np.int64)), data_hash)
+
+
+def stored_images(
+    folder: Path, ids: Sequence[str], load: Callable[[list[str]], np.ndarray], side: int, recipe: object
+) -> Tensor:
+    """Pictures resized to `side`, (N, side, side, 3) uint8, in a file under <folder>/cache that is mapped, not read.
+
+    Args:
+        load: ids to (n, S, S, 3) uint8; asked for `STORED` at a time.
+    """
+    path = folder / "cache" / f"pictures-{recipe_hash('stored', recipe, list(ids), side)}.npy"
+    if not path.is_file():
+        chunks = [list(ids[start : start + STORED]) for start in range(0, len(ids), STORED)]
+
+        def write(part: Path) -> None:
+            target = np.lib.format.open_memmap(part, "w+", np.uint8, (len(ids), side, side, 3))
+            for number, pictures in enumerate(ahead(load, chunks)):
+                target[number * STORED : number * STORED + len(pictures)] = resized(pictures, side)
+            target.flush()
+
+        tables.write_atomically(path, write)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that nobody may write to it, and nobody does
+        return torch.from_numpy(np.load(path, mmap_mode="r"))
 
 
 def streams(data: Data, draws: tuple[Callable, Callable]) -> tuple[Stream, Stream]:
@@ -234,8 +321,9 @@ def streams(data: Data, draws: tuple[Callable, Callable]) -> tuple[Stream, Strea
 
 def image_streams(data: Data) -> tuple[Stream, Stream]:
     """Streams of augmented images."""
-    pixels = (data.d3s[torch.tensor(data.train)], data.natural)
-    return streams(data, tuple(lambda rows, rng, own=own: varied(own[rows], rng) for own in pixels))
+    train = torch.tensor(np.flatnonzero(data.train))  # looked up batch by batch, so that stored images stay on disk
+    d3s = lambda rows, rng: varied(data.d3s[train[rows]], rng)  # noqa: E731
+    return streams(data, (d3s, lambda rows, rng: varied(data.natural[rows], rng)))
 
 
 def view_streams(data: Data, views: tuple[Tensor, Tensor]) -> tuple[Stream, Stream]:
@@ -250,9 +338,40 @@ def view_streams(data: Data, views: tuple[Tensor, Tensor]) -> tuple[Stream, Stre
 # Training -------------------------------------------------------------------------------------------------------------
 
 
-def cross_entropy(model: SplitModel, batch: Batch) -> tuple[Tensor, Parts, dict[str, float]]:
+class Hardware:
+    """Where and how precisely a network computes, and with how many others it shares its steps.
+
+    Args:
+        precision: of forward and backward passes; weights, optimizers and penalties stay in float32.
+    """
+
+    def __init__(self, model: nn.Module, precision: str = "float32"):
+        self.device = next(model.parameters()).device
+        self.dtype = getattr(torch, precision)
+        self.others = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+    def computing(self):
+        """The context of a forward pass."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
+        """Gradients of `loss`, the mean over all workers."""
+        loss.backward()
+        if self.others > 1:
+            mine = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            flat = torch.cat([grad.flatten() for grad in mine])
+            torch.distributed.all_reduce(flat)
+            for grad, part in zip(mine, (flat / self.others).split([grad.numel() for grad in mine]), strict=True):
+                grad.copy_(part.view_as(grad))
+
+
+def cross_entropy(
+    model: SplitModel, batch: Batch, hardware: Hardware | None = None
+) -> tuple[Tensor, Parts, dict[str, float]]:
     """Both heads' cross entropy in nats, the parts it was read from, and a report with the accuracies in percent."""
-    split = model(batch.inputs)
+    with hardware.computing() if hardware else nullcontext():
+        split = model(batch.inputs)
+    split = Split(*(part.float() for part in (split.fg, split.bg, split.label_logits, split.background_logits)))
     seen = split.background_logits[: len(batch.background)]
     label, place = F.cross_entropy(split.label_logits, batch.label), F.cross_entropy(seen, batch.background)
     report = {
@@ -264,15 +383,34 @@ def cross_entropy(model: SplitModel, batch: Batch) -> tuple[Tensor, Parts, dict[
     return label + place, Parts(split.fg, split.bg, batch.label, batch.background), report
 
 
+class BackboneTraining:
+    """Cross entropy alone, by Muon, which needs a third of AdamW's steps."""
+
+    def __init__(self, model: SplitModel, n_steps: int, lr: float = 0.01, precision: str = "float32"):
+        self.model, self.n_steps = model, n_steps
+        self.hardware = Hardware(model, precision)
+        self.optimizers = Optimizers(nn.ModuleList([model]), lr, n_steps)
+        model.train()
+
+    def step(self, step: int, batch: Batch, rng: torch.Generator | None = None) -> dict:
+        """One step downhill; a flat dict of floats."""
+        loss, _, report = cross_entropy(self.model, batch, self.hardware)
+        self.hardware.backward(loss, self.optimizers.parameters)
+        self.optimizers.step(step / self.n_steps, step)
+        return {"step": step, **report}
+
+    def state_dict(self) -> dict:
+        return {"model": self.model.state_dict(), "optimizers": self.optimizers.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizers.load_state_dict(state["optimizers"])
+
+
 def train_backbone(model: SplitModel, steps: Iterator[Batch], n_steps: int, lr: float = 0.01) -> Iterator[dict]:
-    """Cross entropy alone, by Muon, which needs a third of AdamW's steps. Yields one flat dict per step."""
-    optimizers = Optimizers(nn.ModuleList([model]), lr, n_steps)
-    model.train()
-    for step, batch in enumerate(islice(steps, n_steps)):
-        loss, _, report = cross_entropy(model, batch)
-        loss.backward()
-        optimizers.step(step / n_steps, step)
-        yield {"step": step, **report}
+    """`BackboneTraining` over `n_steps` of `steps`. Yields one flat dict per step."""
+    training = BackboneTraining(model, n_steps, lr)
+    yield from (training.step(step, batch) for step, batch in enumerate(islice(steps, n_steps)))
 
 
 def train(
@@ -295,29 +433,61 @@ def train(
         One flat dict of floats per step, those of the critics included: in a notebook `pd.DataFrame(train(...))` is
         the whole logging system.
     """
-    warm_optimizer = torch.optim.SGD(model.parameters(), lr=settings.warmup_lr, momentum=0.9)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.lr, betas=(0.0, 0.9))
-    critic_optimizer = (
-        torch.optim.Adam(penalty.parameters(), lr=settings.lr, betas=(0.0, 0.9)) if penalty.learns else None
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, settings.steps))
-    model.train()
-    for step, (turn, batch) in enumerate(zip(turns(penalty, settings), steps, strict=False)):
+    training = SplitTraining(model, penalty, settings, weight)
+    for step, (_, batch) in enumerate(zip(training.turns, steps, strict=False)):
+        yield training.step(step, batch, rng)
+
+
+class SplitTraining:
+    """The game of `train`, step by step, so that it can be stopped and taken up again."""
+
+    def __init__(self, model: SplitModel, penalty: Penalty, settings: Disentanglement, weight: float):
+        self.model, self.penalty, self.weight = model, penalty, weight
+        self.turns = list(turns(penalty, settings))
+        self.hardware = Hardware(model, settings.precision)
+        adam = {"lr": settings.lr, "betas": (0.0, 0.9)}
+        self.warm_up = torch.optim.SGD(model.parameters(), lr=settings.warmup_lr, momentum=0.9)
+        self.encoder = torch.optim.Adam(model.parameters(), **adam)
+        self.critic = torch.optim.Adam(penalty.parameters(), **adam) if penalty.learns else None
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.encoder, max(1, settings.steps))
+        model.train()
+
+    def step(self, step: int, batch: Batch, rng: torch.Generator) -> dict:
+        """Whoever's turn it is goes one step downhill; a flat dict of floats."""
+        turn = self.turns[step]
         if turn == "critic":
-            with torch.no_grad():
-                split = model(batch.inputs)
-            loss, report = penalty.critic_loss(Parts(split.fg, split.bg, batch.label, batch.background), rng)
-            descend(critic_optimizer, loss)
+            with torch.no_grad(), self.hardware.computing():
+                split = self.model(batch.inputs)
+            parts = Parts(split.fg.float(), split.bg.float(), batch.label, batch.background)
+            loss, report = self.penalty.critic_loss(parts, rng)
+            self.descend(self.critic, loss)
         elif turn == "encoder":
-            loss, parts, report = cross_entropy(model, batch)
-            dependence, more = penalty.loss(parts, rng)
-            descend(optimizer, loss + weight * dependence)
-            schedule.step()
+            loss, parts, report = cross_entropy(self.model, batch, self.hardware)
+            dependence, more = self.penalty.loss(parts, rng)
+            self.descend(self.encoder, loss + self.weight * dependence)
+            self.schedule.step()
             report |= more
         else:
-            loss, _, report = cross_entropy(model, batch)
-            descend(warm_optimizer, loss)
-        yield {"step": step, **report}
+            loss, _, report = cross_entropy(self.model, batch, self.hardware)
+            self.descend(self.warm_up, loss)
+        return {"step": step, **report}
+
+    def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One step downhill. Gradients that reach the other player's parameters are cleared before they are used."""
+        optimizer.zero_grad(set_to_none=True)
+        self.hardware.backward(loss, [p for group in optimizer.param_groups for p in group["params"]])
+        optimizer.step()
+
+    def _parts(self) -> dict:
+        parts = {name: getattr(self, name) for name in ("model", "penalty", "warm_up", "encoder", "schedule", "critic")}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def state_dict(self) -> dict:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
 
 
 def turns(penalty: Penalty, settings: Disentanglement) -> Iterator[str]:
@@ -326,13 +496,6 @@ def turns(penalty: Penalty, settings: Disentanglement) -> Iterator[str]:
     for _ in range(settings.steps):
         yield from ["critic"] * (settings.critic_steps if penalty.learns else 0)
         yield "encoder"
-
-
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step downhill. Gradients that reach the other player's parameters are cleared before they are ever used."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
 
 
 # The stages of notebook 04 --------------------------------------------------------------------------------------------
@@ -355,10 +518,12 @@ def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.D
 
     def learn() -> pd.DataFrame:
         size = settings.backbone_batch_size
-        n_steps = settings.backbone_epochs * (len(data.natural) + int(data.train.sum())) // (2 * size)
+        n_steps = max(1, settings.backbone_epochs * (len(data.natural) + int(data.train.sum())) // (2 * size))
+        if lasting(settings):
+            return watch(train_lastingly(folder, profile, BACKBONE, recipe, model, n_steps))
         rng = torch_rng_for(profile.seed, "split backbone batches")
         with seeded(profile.seed, "training", BACKBONE):  # for layers that drop features
-            return watch(train_backbone(model, batches(*image_streams(data), size, rng), max(1, n_steps)))
+            return watch(train_backbone(model, batches(*image_streams(data), size, rng), n_steps))
 
     history = learn_or_load(folder, BACKBONE, recipe, model, profile, learn)
     return Trained(BACKBONE, model.eval(), history)
@@ -395,7 +560,8 @@ def cache_views(backbone: SplitModel, data: Data, profile: Profile) -> tuple[Ten
 @torch.inference_mode()
 def frozen(encoder: nn.Module, images: Tensor, view: Callable[[Tensor], Tensor], batch_size: int = 200) -> Tensor:
     """What `encoder` makes of `images` (N, S, S, 3) uint8, (N, D); fitted to the memory of a small machine."""
-    return torch.cat([encoder(view(part)) for part in images.split(batch_size)]).clone()
+    device = next(encoder.parameters()).device
+    return torch.cat([encoder(view(part).to(device)).cpu() for part in images.split(batch_size)]).clone()
 
 
 def fit_split(
@@ -415,6 +581,8 @@ def fit_split(
 
     def learn() -> pd.DataFrame:
         on_views = settings.trains == "projectors"
+        if lasting(settings) and not on_views:
+            return watch(train_lastingly(folder, profile, method, recipe, model))
         both = view_streams(data, views) if on_views else image_streams(data)
         with seeded(profile.seed, "critics", method):
             penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
@@ -471,10 +639,11 @@ def on_images(model: SplitModel, backbone: SplitModel, profile: Profile) -> Spli
 def encode(model: SplitModel, images: Tensor | np.ndarray, image_id: np.ndarray, batch_size: int = 200) -> Features:
     """Features and head guesses of `images` (N, S, S, 3) uint8, without augmentation."""
     model.eval()
-    splits = [model(to_unit(part)) for part in torch.as_tensor(images).split(batch_size)]
-    fg, bg = (torch.cat([getattr(split, name) for split in splits]).numpy() for name in ("fg", "bg"))
+    device = next(model.parameters()).device
+    splits = [model(to_unit(part).to(device)) for part in torch.as_tensor(images).split(batch_size)]
+    fg, bg = (torch.cat([getattr(split, name) for split in splits]).cpu().numpy() for name in ("fg", "bg"))
     heads = ("label_logits", "background_logits")
-    guesses = (torch.cat([getattr(split, name).argmax(1) for split in splits]).numpy() for name in heads)
+    guesses = (torch.cat([getattr(split, name).argmax(1) for split in splits]).cpu().numpy() for name in heads)
     return Features(np.asarray(image_id, dtype=object), fg, bg, *guesses)
 
 
@@ -520,6 +689,105 @@ def load_method(folder: Path, profile: Profile, method: str) -> SplitModel:
     model = new_split_model(profile, backbone, n_classes, n_backgrounds)
     model.load_state_dict(tables.read_tensors(paths[1]))
     return on_images(model, backbone.eval(), profile)
+
+
+def fresh_model(folder: Path, profile: Profile, method: str) -> SplitModel:
+    """What training `method` starts from, on any process: a new backbone, or a copy of the run's trained one."""
+    data = load_data(folder, profile)
+    backbone = new_backbone_model(profile, data.n_classes, data.n_backgrounds)
+    if method == BACKBONE:
+        return backbone
+    backbone.load_state_dict(tables.read_tensors(checkpoint_path(folder, BACKBONE)))
+    return new_split_model(profile, backbone, data.n_classes, data.n_backgrounds)
+
+
+# Long training, and training on several devices -----------------------------------------------------------------------
+
+
+def lasting(settings: Disentanglement) -> bool:
+    """Whether a backbone trains step by step from keys: to be resumed, or to share its steps among workers."""
+    return settings.save_every > 0 or settings.workers > 1
+
+
+def train_lastingly(
+    folder: Path, profile: Profile, method: str, recipe: str, model: SplitModel, n_steps: int | None = None
+) -> Iterator[dict]:
+    """Train `model` from its last checkpoint, on this process or on `disentanglement.workers`; yields all records.
+
+    Args:
+        method: `BACKBONE`, for which `n_steps` must be given, or a penalty.
+        recipe: a checkpoint of another recipe is not taken up.
+    """
+    if profile.disentanglement.workers > 1:
+        from d3s_utils.cluster import train_on_workers
+
+        train_on_workers(profile, Path(folder), method, recipe, n_steps)
+        state = read_progress(progress_path(folder, method), recipe)
+        model.load_state_dict(state["training"]["model"])
+        records = state["records"]
+    else:
+        records = train_share(Path(folder), profile, method, recipe, model, n_steps)
+    yield from records
+    progress_path(folder, method).unlink(missing_ok=True)
+
+
+def train_share(
+    folder: Path,
+    profile: Profile,
+    method: str,
+    recipe: str,
+    model: SplitModel,
+    n_steps: int | None = None,
+    rank: int = 0,
+    of: int = 1,
+) -> list[dict]:
+    """This worker's share of every step that is still to be made. Worker 0 keeps the checkpoints, the last one too.
+
+    Returns:
+        One flat dict per step, those before the checkpoint included.
+    """
+    settings, data, path = profile.disentanglement, load_data(folder, profile), progress_path(folder, method)
+    model.to(pick_device(profile.device))
+    if method == BACKBONE:
+        training, size = BackboneTraining(model, n_steps, precision=settings.precision), settings.backbone_batch_size
+    else:
+        with seeded(profile.seed, "critics", method):
+            penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
+        penalty.to(pick_device(profile.device))
+        training = SplitTraining(model, penalty, settings, settings.weight * recipe_for(method).weight)
+        size, n_steps = settings.batch_size, len(training.turns)
+    state = read_progress(path, recipe)
+    records: list[dict] = []
+    if state is not None:
+        training.load_state_dict(state["training"])
+        records = state["records"]
+    key, device = (profile.seed, "steps", method), training.hardware.device
+    steps = keyed_batches(*image_streams(data), size, key, len(records), rank, of)
+    for step in range(len(records), n_steps):
+        with seeded(*key, "drops", step, rank):
+            rng = torch_rng_for(*key, "shuffles", step, rank)
+            records.append(training.step(step, next(steps).to(device), rng))
+        if rank == 0 and (step + 1 == n_steps or settings.save_every and (step + 1) % settings.save_every == 0):
+            write_progress(path, {"recipe": recipe, "training": training.state_dict(), "records": records})
+    return records
+
+
+def progress_path(folder: Path, method: str) -> Path:
+    return Path(folder) / "cache" / f"training-{method}.pt"
+
+
+def write_progress(path: Path, state: dict) -> None:
+    """Everything a training needs to go on: tensors, numbers and names, atomically."""
+    tables.write_atomically(path, lambda part: torch.save(state, part))
+
+
+def read_progress(path: Path, recipe: str) -> dict | None:
+    """What `write_progress` left of this recipe; None if there is nothing, or nothing that can be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        return None
+    return state if state.get("recipe") == recipe else None
 
 
 # Checkpoints ----------------------------------------------------------------------------------------------------------

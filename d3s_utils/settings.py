@@ -149,6 +149,11 @@ class Disentanglement:
     lr: Positive = 0.002  # Adam, encoder and critic
     warmup_lr: Positive = 0.05  # SGD during the warm-up
     weight: Positive = 1.0  # times the weight that each penalty brings along
+    # for large data and long training of a backbone:
+    image_size: Annotated[int, at_least(8)] | None = None  # side of the pictures, which then stay on disk; null: memory
+    precision: Literal["float32", "bfloat16"] = "float32"  # what the backbone computes in; penalties stay in float32
+    save_every: Whole = 0  # steps after which a killed training can go on from where it was; 0: it starts again
+    workers: Count = 1  # processes that share the images of a step through Ray Train, a GPU each where there are any
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from d3s_utils import tables
+from d3s_utils import disentangle, tables
 from d3s_utils.disentangle import (
     BACKBONE,
     Backbone,
@@ -228,3 +228,138 @@ def test_torch_goes_on_as_if_nothing_had_been_drawn():
 def test_an_unknown_network_is_one_clear_sentence():
     with pytest.raises(D3SError, match="disentanglement.backbone.*'resnot'"):
         Backbone("resnot")
+
+
+# Long training --------------------------------------------------------------------------------------------------------
+
+LASTING = replace(PROFILE, disentanglement=replace(TINY, trains="backbone", save_every=2, steps=4), device="cpu")
+
+
+class Killed(Exception):
+    pass
+
+
+def share(folder, method, profile=LASTING, after=None, monkeypatch=None):
+    """The weights that `train_share` leaves; killed after so many steps where `after` says so."""
+    model = disentangle.new_backbone_model(profile, CLASSES, PLACES)
+    kind = disentangle.BackboneTraining if method == BACKBONE else disentangle.SplitTraining
+    if after is not None:
+        step = kind.step
+
+        def dying(self, number, *rest):
+            if number == after:
+                raise Killed
+            return step(self, number, *rest)
+
+        monkeypatch.setattr(kind, "step", dying)
+    steps = 7 if method == BACKBONE else None
+    records = disentangle.train_share(folder, profile, method, "recipe", model, steps)
+    return records, torch.cat([p.detach().flatten() for p in model.state_dict().values()])
+
+
+@pytest.mark.parametrize("method", [BACKBONE, "hsic", "wasserstein"])
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(method, tmp_path, monkeypatch):
+    monkeypatch.setattr(disentangle, "load_data", lambda folder, profile: tiny_data())
+    records, whole = share(tmp_path / "whole", method)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        share(tmp_path / "killed", method, after=5, monkeypatch=patch)
+    left = disentangle.read_progress(disentangle.progress_path(tmp_path / "killed", method), "recipe")
+    assert len(left["records"]) == 4
+    again, resumed = share(tmp_path / "killed", method)
+    assert torch.equal(whole, resumed) and pd.DataFrame(again).equals(pd.DataFrame(records))
+
+
+def test_a_checkpoint_of_another_recipe_or_a_broken_one_is_not_taken_up(tmp_path):
+    path = disentangle.progress_path(tmp_path, "hsic")
+    disentangle.write_progress(path, {"recipe": "one", "records": [{"step": 0}]})
+    assert disentangle.read_progress(path, "one")["records"] == [{"step": 0}]
+    assert disentangle.read_progress(path, "another") is None
+    path.write_bytes(path.read_bytes()[:50])
+    assert disentangle.read_progress(path, "one") is None
+    assert disentangle.read_progress(tmp_path / "nothing.pt", "one") is None
+
+
+def test_the_stages_train_lastingly_and_leave_no_checkpoint_behind(tmp_path, monkeypatch):
+    monkeypatch.setattr(disentangle, "load_data", lambda folder, profile: tiny_data())
+    data = tiny_data()
+    backbone = fit_backbone(tmp_path, LASTING, data)
+    trained = fit_split(tmp_path, LASTING, data, backbone, "hsic")
+    assert len(trained.history) == 2 + 4 and not list((tmp_path / "cache").glob("training-*"))
+    again = fit_split(tmp_path, LASTING, data, backbone, "hsic", watch=lambda records: pytest.fail("trained again"))
+    pd.testing.assert_frame_equal(
+        again.history, tables.read_table(checkpoint_path(tmp_path, "hsic").with_suffix(".csv"))
+    )
+
+
+def test_keyed_batches_begin_anywhere_and_workers_share_each_step():
+    _, d3s, natural = planted_streams(40)
+    whole = list(islice(disentangle.keyed_batches(d3s, natural, 8, ("key",)), 6))
+    late = next(disentangle.keyed_batches(d3s, natural, 8, ("key",), start=5))
+    assert torch.equal(whole[5].inputs, late.inputs) and torch.equal(whole[5].label, late.label)
+    shares = [next(disentangle.keyed_batches(d3s, natural, 8, ("key",), 5, rank, 2)) for rank in range(2)]
+    assert sorted(torch.cat([part.inputs for part in shares])[:, 11].tolist()) == sorted(late.inputs[:, 11].tolist())
+    rows = torch.cat([disentangle.rows_at(d3s, 8, ("key",), step) for step in range(5)])
+    assert sorted(rows.tolist()) == list(range(40))
+
+
+def test_bfloat16_computes_the_network_and_leaves_weights_and_penalties_in_float32(tmp_path, monkeypatch):
+    monkeypatch.setattr(disentangle, "load_data", lambda folder, profile: tiny_data())
+    seen = []
+    measure = Hsic.forward
+
+    def watched(self, features, labels, rng):
+        seen.append(features.dtype)
+        return measure(self, features, labels, rng)
+
+    monkeypatch.setattr(Hsic, "forward", watched)
+    profile = replace(LASTING, disentanglement=replace(LASTING.disentanglement, precision="bfloat16"))
+    records, narrow = share(tmp_path / "narrow", "hsic", profile)
+    _, wide = share(tmp_path / "wide", "hsic")
+    assert set(seen) == {torch.float32} and narrow.dtype == torch.float32
+    assert 0 < (narrow - wide).abs().mean() < 0.05
+    assert np.isfinite(pd.DataFrame(records)["label_loss"]).all()
+
+
+def test_stored_images_are_resized_once_and_stay_on_disk(tmp_path):
+    pixels, asked = coloured(5)[0], []
+
+    def load(ids):
+        asked.extend(ids)
+        return pixels[[int(name) for name in ids]]
+
+    first = disentangle.stored_images(tmp_path, list("01234"), load, 16, "recipe")
+    again = disentangle.stored_images(tmp_path, list("01234"), load, 16, "recipe")
+    assert asked == list("01234") and first.shape == (5, 16, 16, 3) and torch.equal(first, again)
+    wanted = torch.from_numpy(pixels).float().reshape(5, 16, 2, 16, 2, 3).mean((2, 4))
+    assert (first.float() - wanted).abs().mean() < 8  # antialiased, so nearly the mean of four pixels
+    assert len(disentangle.stored_images(tmp_path, list("0123"), load, 16, "recipe")) == 4
+
+
+def _averaged(rank, port, results):
+    import torch.distributed
+
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    layer = torch.nn.Linear(3, 1)
+    torch.nn.init.ones_(layer.weight)
+    hardware = disentangle.Hardware(layer)
+    hardware.backward((layer(torch.full((1, 3), float(rank))) * (rank + 1)).sum(), list(layer.parameters()))
+    results.put((layer.weight.grad.tolist(), layer.bias.grad.tolist()))
+    torch.distributed.destroy_process_group()
+
+
+def test_workers_take_the_mean_of_their_gradients():
+    import multiprocessing
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    workers = [context.Process(target=_averaged, args=(rank, port, results)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    found = [results.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join()
+    assert found == [([[1.0, 1.0, 1.0]], [1.5])] * 2  # of 0 x 1 and 1 x 2; of 1 and 2
