@@ -299,7 +299,10 @@ def _decode(data: bytes) -> np.ndarray:
 
 def _read(path: Path, columns: Sequence[str], **options: object) -> pa.Table:
     try:
-        return pq.read_table(path, columns=list(columns), **options)
+        if options:
+            return pq.read_table(path, columns=list(columns), **options)
+        with pq.ParquetFile(path) as file:  # half the time of `read_table`, which looks for a folder of files
+            return file.read(columns=list(columns), use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise D3SError(f"The shard {path} cannot be read ({error}); delete it and run notebook 01 again.") from error
 

@@ -7,7 +7,7 @@ import timm
 import torch
 from conftest import CLIP_VIT, save_clip, write_zoo
 
-from d3s_utils import zoo
+from d3s_utils import tables, zoo
 from d3s_utils.classifiers import Preprocessing
 from d3s_utils.convert import convert
 from d3s_utils.convert import main as convert_main
@@ -305,3 +305,44 @@ def test_weights_that_cannot_be_fetched_name_the_model_and_the_mend(monkeypatch)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(D3SError, match=r"weights of flava .*no route to host.*go online once"):
         zoo.published_classifier("flava", TWO, load_profile("paper"))
+
+
+# End to end -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_zoo_of_every_loader_predicts_and_what_is_missing_is_told(tmp_path, monkeypatch):
+    from d3s_utils import predictions
+    from d3s_utils.predictions import ImageSet
+    from d3s_utils.runs import Run
+
+    save_timm(tmp_path / "resnet")
+    save_dinov2(tmp_path / "dinov2")
+    save_clip(tmp_path / "clip", CLIP_VIT)
+    save_flava(tmp_path / "flava")
+    (tmp_path / "weights").mkdir()
+    small = timm.create_model("resnet10t", num_classes=1000)
+    tables.write_tensors(tmp_path / "weights" / "robust.safetensors", small.state_dict())
+    path = write_zoo(
+        tmp_path, ("resnet", "timm", tmp_path / "resnet", ""), ("dino2", "transformers", tmp_path / "dinov2", ""),
+        ("clip", "open_clip", tmp_path / "clip", ""), ("bert", "flava", tmp_path / "flava", ""),
+        ("robust", "state_dict", "resnet10t", ""), ("lost", "state_dict", "resnet10t", ""),
+    )  # fmt: skip
+    profile = load_profile(
+        "smoke",
+        f"classes=2 evaluation.weights=pretrained evaluation.zoo={path} evaluation.state_dicts={tmp_path}/weights "
+        "evaluation.models=[resnet,dino2,clip,bert,robust,lost]",
+    )
+    run = Run(profile, "03_classifier_evaluation", tmp_path / "run")
+    ids = list("abc")
+    table = pd.DataFrame({"image_id": ids, "label": [0, 1, 0], "background": None, "foreground_source": ids})
+    images = ImageSet("natural", table, lambda ids: some_images(len(ids)), "recipe")
+    monkeypatch.setattr(predictions, "natural_set", lambda run, habit: images)
+    monkeypatch.setattr(predictions, "d3s_set", lambda run: images)
+    rows = predictions.evaluate(run)
+    assert list(rows["model"].unique()) == ["resnet", "dino2", "clip", "bert", "robust"]
+    assert rows["guess"].isin([0, 1]).all() and rows[["p_label", "p_guess"]].stack().between(0, 1).all()
+    told = pd.read_csv(tmp_path / "run" / "tables" / "03_classifier_evaluation_models.csv", keep_default_na=False)
+    assert list(told.loc[told["reason"] != "", "model"]) == ["lost"]
+
+    monkeypatch.setattr(predictions, "predict", lambda *args: pytest.fail("predicted again"))
+    pd.testing.assert_frame_equal(predictions.evaluate(run), rows)  # what is there is not computed again
