@@ -54,13 +54,13 @@ def main() -> None:
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 640
     torch.set_num_threads(THREADS)
-    network = timm.create_model("resnet50", num_classes=1000).eval()
+    network = timm.create_model("resnet50", num_classes=1000).eval().to(memory_format=torch.channels_last)
     preprocessing = Preprocessing(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0.95, "bicubic")
     classifier = Classifier("resnet50", network, "benchmark", preprocessing)
     with tempfile.TemporaryDirectory() as folder:
         table = stored(Path(folder), count)
         images = ImageSet("d3s", table, lambda ids: load_images(Path(folder), ids)[0], "benchmark")
-        ready = torch.randn(BATCH, 3, 224, 224)
+        ready = preprocessing(torch.from_numpy(images.load(list(table["image_id"][:BATCH]))))  # in our layout
         raw, ours = [], []
         with torch.inference_mode():
             network(ready)

@@ -116,7 +116,7 @@ class Classifier:
     revision: str = ""
 
     @torch.inference_mode()
-    def logits(self, images: np.ndarray, batch: int = 200) -> np.ndarray:
+    def logits(self, images: np.ndarray, batch: int = 64) -> np.ndarray:
         """Raw scores (N, classes of the run), float32, of images (N, S, S, 3), uint8."""
         self.network.eval()
         parts = [self._scores(images[start : start + batch]) for start in range(0, len(images), batch)]

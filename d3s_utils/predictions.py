@@ -31,7 +31,7 @@ from d3s_utils.zoo import find_row, models_of, published_classifier
 if TYPE_CHECKING:
     from d3s_utils.runs import Run
 
-CHUNK = 500  # images read at a time; the next ones are read while these are classified
+CHUNK = 256  # images read at a time; the next ones are read while these are classified
 UNIFORM = 1 / len(BACKGROUNDS)  # the habit of a class that has none
 
 

@@ -204,7 +204,7 @@ def published_classifier(name: str, classes: pd.DataFrame, profile: Profile) -> 
     columns = tuple(int(index) for index in classes["imagenet_index"]) if closed else None
     words = [] if closed else [list(classes["class_name"]), templates(profile.evaluation)]
     recipe = recipe_hash("published", asdict(row), loaded.commit, columns, words)
-    network = loaded.network.eval().to(pick_device(profile.device))
+    network = loaded.network.eval().to(pick_device(profile.device), memory_format=torch.channels_last)
     return Classifier(name, network, recipe, row.preprocessing, columns, loaded.commit)
 
 
