@@ -138,7 +138,7 @@ WORLD   := $(call in,sources.py files.py masks.py photos.py manifest.py guides.p
 JUDGE   := $(call in,pocket/__init__.py pocket/judge.py pocket/locator.py) $(wildcard d3s_utils/pocket/weights/judge/*)
 GENERATOR := $(WORLD) $(wildcard d3s_utils/pocket/weights/generator/*/*)
 FEATURES := $(call in,features.py votes.py)
-SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,penalties.py disentangle.py)
+SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,penalties.py disentangle.py workers.py)
 
 $(EXECUTED): $(GROUND)
 $(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py standard.py clip_agreement.py zoo.py zoo.csv templates.txt \

@@ -32,7 +32,7 @@ def generate_shards(profile: Profile, folder: Path, missing: Sequence[Shard], re
     Raises:
         D3SError: Ray is not installed, or whatever drawing an image has to say.
     """
-    ray = _open_ray()
+    ray = open_ray()
     devices = {"num_gpus": 1} if profile.device != "cpu" and ray.cluster_resources().get("GPU") else {}
     largest = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
     cores = max(1, min(profile.threads, int(largest)))  # more would wait for ever
@@ -80,7 +80,7 @@ def _opened(profile: Profile) -> tuple:
     return load_generator(profile), open_photos(profile), open_backgrounds(profile)
 
 
-def _open_ray():
+def open_ray():
     """Ray, connected. Workers find this package and write where this process does."""
     try:
         import ray
@@ -95,56 +95,3 @@ def _open_ray():
         options |= {"address": "local", "include_dashboard": False, "object_store_memory": 100 * 2**20}
     ray.init(**options)
     return ray
-
-
-# Training -------------------------------------------------------------------------------------------------------------
-
-
-def train_on_workers(profile: Profile, folder: Path, method: str, recipe: str, n_steps: int | None) -> None:
-    """Train a split on `disentanglement.workers` processes that share the images of each step, by Ray's TorchTrainer.
-
-    The last checkpoint lies where `disentangle.progress_path` says. When a worker dies all of them begin again from the
-    last checkpoint, at most `RETRIES` times.
-
-    Raises:
-        D3SError: Ray is not installed, or training failed.
-    """
-    ray = _open_ray()
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    asked = {
-        "profile": profile,
-        "folder": str(folder.resolve()),
-        "method": method,
-        "recipe": recipe,
-        "n_steps": n_steps,
-    }
-    gpu = profile.device != "cpu" and bool(ray.cluster_resources().get("GPU"))
-    scaling = ScalingConfig(num_workers=profile.disentanglement.workers, use_gpu=gpu)
-    kept = RunConfig(
-        name=f"d3s-{method}",
-        storage_path=str((folder / "cache" / "ray").resolve()),
-        failure_config=FailureConfig(max_failures=RETRIES),
-    )
-    try:
-        TorchTrainer(train_worker, train_loop_config=asked, scaling_config=scaling, run_config=kept).fit()
-    except Exception as error:  # Ray wraps what its workers raise in several kinds of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-        raise D3SError(
-            f"Training {method} on {scaling.num_workers} workers failed ({reason}); mend it and run again."
-        ) from error
-
-
-def train_worker(asked: dict) -> None:
-    """What each worker does."""
-    import torch
-    from ray.train import get_context
-
-    from d3s_utils import disentangle
-
-    profile, folder, method = asked["profile"], Path(asked["folder"]), asked["method"]
-    torch.set_num_threads(max(1, profile.threads // profile.disentanglement.workers))
-    rank, of = get_context().get_world_rank(), get_context().get_world_size()
-    model = disentangle.fresh_model(folder, profile, method)
-    disentangle.train_share(folder, profile, method, asked["recipe"], model, asked["n_steps"], rank, of)

@@ -719,7 +719,7 @@ def train_lastingly(
         recipe: a checkpoint of another recipe is not taken up.
     """
     if profile.disentanglement.workers > 1:
-        from d3s_utils.cluster import train_on_workers
+        from d3s_utils.workers import train_on_workers
 
         train_on_workers(profile, Path(folder), method, recipe, n_steps)
         state = read_progress(progress_path(folder, method), recipe)

@@ -93,7 +93,7 @@ def test_a_worker_skips_what_is_there(tiny_checkpoint, tmp_path, monkeypatch):
 def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(D3SError, match=r"needs Ray; run pip install -e .\[cluster\], or set it to serial"):
-        cluster._open_ray()
+        cluster.open_ray()
 
 
 def test_two_workers_train_one_split_and_a_dead_one_is_made_up_for(tiny_checkpoint, tmp_path):
