@@ -6,7 +6,6 @@ python -m d3s_utils convert dino_resnet50 dino_resnet50_pretrain.pth dino_resnet
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from d3s_utils import paths, tables
-from d3s_utils.errors import D3SError
+from d3s_utils.errors import D3SError, exit_status
 from d3s_utils.profile import load_profile
 from d3s_utils.settings import Evaluation
 from d3s_utils.zoo import find_row, load_state_dict
@@ -90,9 +89,4 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("files", nargs="+", type=Path, help="what its authors published: weights, and a linear head")
     parser.add_argument("--profile", default="paper", help="whose evaluation.state_dicts it is written to")
     asked = parser.parse_args(arguments)
-    try:
-        print(convert(asked.model, asked.files, load_profile(asked.profile).evaluation))
-    except D3SError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(lambda: print(convert(asked.model, asked.files, load_profile(asked.profile).evaluation)))

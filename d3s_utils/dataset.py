@@ -24,7 +24,7 @@ from d3s_utils import tables
 from d3s_utils.errors import D3SError
 from d3s_utils.release import card_licence, licences
 from d3s_utils.settings import Profile
-from d3s_utils.tables import MANIFEST
+from d3s_utils.tables import FLOATS, INTEGERS, MANIFEST
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 ROWS_PER_GROUP = 100  # what a reader has to decode at least
@@ -242,8 +242,8 @@ Every class appears equally often on every background, so a classifier that lean
 * **Images:** {sizes}, {side} x {side} pixels, PNG.
 * **Classes:** {classes}.
 * **Backgrounds:** {backgrounds}.
-* **Made by:** `{model}`, image-to-image from `guide` (a photograph pasted on a background) and `prompt`,
-  DDIM, {steps} steps, strength {strength}, guidance {guidance}.
+* **Made by:** `{model}`, {way},
+  DDIM (eta {eta:g}), {steps} steps, strength {strength}, guidance {guidance}.
 
 The labels are what was asked for. Whether an image shows it is for people to say: see `verified.csv` of the run.
 `seed`, `foreground_source`, `background_source`, `left` and `top` are enough to make any image again.
@@ -262,11 +262,19 @@ dataset = load_dataset("path/to/this/folder", split="val")
 """
 
 
+WAYS = {
+    "img2img": "image-to-image from `guide` (`guide_kind` says what it shows) and `prompt`",
+    "text2img": "from `prompt` alone",
+    "inpainting": "from `prompt`, around the object of `guide`, whose pixels are kept",
+}
+
+
 def _generator_words(profile: Profile) -> dict:
     generator = profile.generator
     return {
         "side": generator.size, "model": generator.model, "steps": generator.steps,
-        "strength": generator.strength, "guidance": generator.guidance,
+        "strength": generator.strength, "guidance": generator.guidance, "eta": generator.eta,
+        "way": WAYS[generator.mode],
     }  # fmt: skip
 
 
@@ -277,9 +285,9 @@ def _size_category(n: int) -> str:
 
 
 def _arrow_type(column: str) -> pa.DataType:
-    if column in ("label", "background", "seed", "left", "top", "steps"):
+    if column in INTEGERS:
         return pa.int64()
-    return pa.float64() if column in ("scale", "strength", "guidance") else pa.string()
+    return pa.float64() if column in FLOATS else pa.string()
 
 
 def _pictures(images: np.ndarray, names: Sequence[str]) -> pa.Array:

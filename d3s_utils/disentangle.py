@@ -274,8 +274,8 @@ def load_data(folder: Path, profile: Profile) -> Data:
 def _data_on_disk(folder: Path, profile: Profile) -> Data:
     """`load_data` for more pictures than memory holds."""
     side, store = profile.disentanglement.image_size, folder / "dataset"
-    tables_ = [dataset.read_dataset(store, split) for split in ("train", "val")]
-    images = image_table(pd.concat(tables_, ignore_index=True))
+    parts = [dataset.read_dataset(store, split) for split in ("train", "val")]
+    images = image_table(pd.concat(parts, ignore_index=True))
     ids = list(images["image_id"])
     d3s = stored_images(
         folder, ids, lambda part: dataset.load_images(store, part)[0], side, list(images["recipe_hash"])
@@ -365,11 +365,9 @@ class Hardware:
                 grad.copy_(part.view_as(grad))
 
 
-def cross_entropy(
-    model: SplitModel, batch: Batch, hardware: Hardware | None = None
-) -> tuple[Tensor, Parts, dict[str, float]]:
+def cross_entropy(model: SplitModel, batch: Batch, hardware: Hardware) -> tuple[Tensor, Parts, dict[str, float]]:
     """Both heads' cross entropy in nats, the parts it was read from, and a report with the accuracies in percent."""
-    with hardware.computing() if hardware else nullcontext():
+    with hardware.computing():
         split = model(batch.inputs)
     split = Split(*(part.float() for part in (split.fg, split.bg, split.label_logits, split.background_logits)))
     seen = split.background_logits[: len(batch.background)]

@@ -55,6 +55,11 @@ def build_manifest(
     return manifest[COLUMNS["manifest"]]
 
 
+def image_id(split: str, wnid: str, background: str, index: int) -> str:
+    """The name of an image, from its place in the dataset."""
+    return f"{split}-{slug(wnid)}-{slug(background)}-{index:04d}"
+
+
 def images_per_cell(profile: Profile, split: str) -> int:
     """Images of one class on one background."""
     return getattr(profile.dataset, f"{split}_per_cell")
@@ -153,7 +158,7 @@ def _place(rows: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     size, scale = profile.generator.size, profile.generator.scale
     corners = [draw_placement(rng_for(*key, "placement"), size, scale) for key in keys]
     return rows.assign(
-        image_id=[f"{split}-{slug(wnid)}-{slug(background)}-{index:04d}" for _, split, wnid, background, index in keys],
+        image_id=[image_id(*key[1:]) for key in keys],
         seed=[seed_for(*key) for key in keys],
         left=[left for left, _ in corners],
         top=[top for _, top in corners],

@@ -22,10 +22,11 @@ from d3s_utils import sums, tables
 from d3s_utils.dataset import Shard, write_shard
 from d3s_utils.errors import D3SError, exit_status
 from d3s_utils.imagenet import imagenet_classes
+from d3s_utils.manifest import image_id
 from d3s_utils.profile import recipe_hash
 from d3s_utils.sources import SPLITS
 from d3s_utils.tables import COLUMNS, MANIFEST
-from d3s_utils.taxonomy import BACKGROUNDS, prompt, slug
+from d3s_utils.taxonomy import BACKGROUNDS, prompt
 
 SIDE = 512  # of each of the two pictures, pixels
 BORDER = 2  # around them
@@ -95,7 +96,7 @@ def _rows(folder: Path, split: str, shift: str) -> tuple[pd.DataFrame, list[tupl
         number = counts[one["wnid"], background] = counts.get((one["wnid"], background), -1) + 1
         rows.append(
             {
-                "image_id": f"{split}-{one['wnid']}-{slug(background)}-{number:04d}",
+                "image_id": image_id(split, one["wnid"], background, number),
                 "split": split,
                 "class_name": one["class_name"],
                 "imagenet_index": int(entry["classIdx"]),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from d3s_utils import __version__, tables
 from d3s_utils.settings import Folders, HubDataset, Profile
-from d3s_utils.tables import MANIFEST
+from d3s_utils.tables import FLOATS, INTEGERS, MANIFEST
 
 NAME = "croissant.json"
 STANDARD = "http://mlcommons.org/croissant/1.0"
@@ -140,9 +140,9 @@ def _field(split: str, column: str) -> dict:
 def _type(column: str) -> str:
     if column in ("image", "guide"):
         return "sc:ImageObject"
-    if column in ("label", "background", "seed", "left", "top", "steps"):
+    if column in INTEGERS:
         return "sc:Integer"
-    if column in ("scale", "strength", "guidance"):
+    if column in FLOATS:
         return "sc:Float"
     return "sc:Boolean" if column == "nsfw" else "sc:Text"
 

@@ -30,6 +30,10 @@ MANIFEST = [
     *("guide_kind", "strength", "steps", "guidance", "generator", "generator_revision", "recipe_hash"),
 ]
 
+# Which of them are numbers, as a dataset's files store them (there the background is one too); the others are words.
+INTEGERS = ("label", "background", "seed", "left", "top", "steps")
+FLOATS = ("scale", "strength", "guidance")
+
 # The columns each file of a run has at least; percentages are 0-100 everywhere.
 COLUMNS: dict[str, list[str]] = {
     "manifest": MANIFEST,

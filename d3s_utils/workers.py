@@ -32,7 +32,7 @@ def train_on_workers(profile: Profile, folder: Path, method: str, recipe: str, n
     gpu = profile.device != "cpu" and bool(ray.cluster_resources().get("GPU"))
     scaling = ScalingConfig(num_workers=profile.disentanglement.workers, use_gpu=gpu)
     kept = RunConfig(
-        name=f"d3s-{method}",
+        name=f"d3s-{method}-{recipe}",  # Ray takes up a run of the same name
         storage_path=str((folder / "cache" / "ray").resolve()),
         failure_config=FailureConfig(max_failures=RETRIES),
     )

@@ -415,9 +415,3 @@ def text_weights(encode: Callable[[list[str]], Tensor], names: list[str], evalua
         features = F.normalize(encode([template.replace("{}", name) for template in templates(evaluation)]), dim=1)
         rows.append(F.normalize(features.mean(0), dim=0))
     return torch.stack(rows)
-
-
-def zoo_table(evaluation: Evaluation) -> pd.DataFrame:
-    """The rows as a table, for reading."""
-    rows = [{"model": row.model} | asdict(row) | asdict(row.preprocessing) for row in known_rows(evaluation).values()]
-    return pd.DataFrame(rows).drop(columns="preprocessing")
