@@ -43,7 +43,7 @@ WITH := --profile "$(PROFILE)" --set '$(SET)'
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDARY:
-.PHONY: all test $(NUMBERS) setup conda-env smoke dataset check report doctor jupyter lint clean help pocket-generator FORCE
+.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check report doctor jupyter lint clean help pocket-generator FORCE
 
 all: $(REPORT)  ## every figure and table of the paper, and the page that shows them
 	@echo "$(REPORT) is up to date"
@@ -57,6 +57,9 @@ smoke:  ## the whole path on a handful of images: nothing it measures means anyt
 dataset: $(READY)  ## the images alone, as a release: shards, card, Croissant metadata, checksums; and checked
 	@$(PYTHON) -m d3s_utils generate $(WITH)
 	@$(PYTHON) -m d3s_utils verify $(OUT)/dataset
+
+annotate: $(EXEC)/01_generation.ipynb  ## the page on which people verify the images; notebook 02 then goes by their votes
+	@$(PYTHON) -m d3s_utils annotate $(WITH)
 
 check: $(READY)  ## compare this run with the committed reference
 	@$(PYTHON) -m d3s_utils.check $(WITH)
@@ -143,9 +146,11 @@ SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,penalties.py disentangle.py w
 $(EXECUTED): $(GROUND)
 $(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py standard.py clip_agreement.py zoo.py zoo.csv templates.txt \
 	templates_places.txt figures/generation.py widgets.py)
-$(EXEC)/02_human_verification.ipynb: $(JUDGE) $(call in,annotators.py votes.py agreement.py figures/verification.py)
+$(EXEC)/02_human_verification.ipynb: $(WORLD) $(JUDGE) $(wildcard d3s_utils/annotation/*.py) $(call in,annotators.py votes.py \
+	agreement.py figures/verification.py predictions.py zoo.py zoo.csv templates.txt) $(wildcard $(OUT)/votes.csv)
 $(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,zoo.py zoo.csv templates.txt votes.py \
-	predictions.py gaps.py figures/evaluation.py widgets.py)
+	predictions.py gaps.py figures/evaluation.py widgets.py agreement.py annotation/__init__.py annotation/plan.py \
+	annotation/store.py annotation/task.py)
 $(EXEC)/04_disentanglement_training.ipynb: $(SPLIT) $(call in,figures/disentanglement.py)
 $(EXEC)/05_disentanglement_probe.ipynb: $(GENERATOR) $(SPLIT) $(call in,probes.py invariance.py figures/probe.py)
 $(EXEC)/06_spurious_correlation.ipynb: $(FEATURES) $(call in,probes.py spurious.py figures/spurious.py)

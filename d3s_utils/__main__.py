@@ -11,13 +11,20 @@ COMMANDS = {
     "check": "compare a run with the committed reference",
     "generate": "make the images of a run, or this worker's share of them",
     "regenerate": "make one image again and compare it with the stored one",
+    "annotate": "serve the page on which people verify the images",
+    "mturk": "send the same questions to Mechanical Turk, and read its answers",
     "import": "write the dataset of the paper's authors as this package does",
     "verify": "say whether a dataset folder is whole",
     "convert": "make of published weights the file that the zoo reads",
     "doctor": "say what this machine has and what it lacks",
 }
 
-MODULES = {"verify": "sums", "import": "original"}  # where the module is called otherwise than the command
+MODULES = {
+    "verify": "sums",
+    "import": "original",
+    "annotate": "annotation.server",
+    "mturk": "annotation.mturk",
+}  # where the module is called otherwise than the command
 
 
 def main(arguments: list[str] | None = None) -> int:

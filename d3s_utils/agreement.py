@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from d3s_utils.seeds import rng_for
-from d3s_utils.stats import wilson
-from d3s_utils.votes import ANSWERS, QUESTIONS, sources
+from d3s_utils.stats import cluster_mean_ci, wilson
+from d3s_utils.votes import ANSWERS, QUESTIONS, sources, verify
 
 
 def acceptance(verified: pd.DataFrame, *by: str) -> pd.DataFrame:
@@ -89,6 +89,141 @@ def rule_errors(verified: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     return _percent(table, "share")[["rule", "kind", "share", "low", "high", "n", "source"]]
 
 
+def label_errors(verified: pd.DataFrame, seen: pd.DataFrame, key: tuple = (0,)) -> pd.DataFrame:
+    """Share of labels, foreground and background together, that each rule decides wrongly; truth as in `rule_errors`.
+
+    Returns:
+        `rule`, `error`, `low`, `high` (percent, bootstrap over images), `n` (labels), `gain`, `gain_low`, `gain_high`
+        (points by which the rule is better than the row before, image by image; NaN in the first), `source`.
+    """
+    truth, labels = seen.set_index("image_id"), ("foreground", "background")
+    wrong = {}
+    for rule, rows in verified[verified["asked"]].groupby("rule", sort=False):
+        there = truth.reindex(rows["image_id"])
+        said = rows[[f"accepted_{label}" for label in labels]].to_numpy(bool)
+        wrong[rule] = 100.0 * (said != there[list(labels)].ge(0.5).to_numpy()).mean(axis=1)
+    rows, before = [], None
+    for rule, errors in wrong.items():
+        images = np.arange(len(errors))
+        low, high = cluster_mean_ci(errors, images, (*key, "label error", rule))
+        gain = (np.nan,) * 3
+        if before is not None:
+            bounds = cluster_mean_ci(wrong[before] - errors, images, (*key, "gain", rule))
+            gain = ((wrong[before] - errors).mean(), *bounds)
+        rows.append((rule, errors.mean(), low, high, 2 * len(errors), *gain))
+        before = rule
+    columns = ["rule", "error", "low", "high", "n", "gain", "gain_low", "gain_high"]
+    return pd.DataFrame(rows, columns=columns).assign(source=sources(verified))
+
+
+def by_workers(votes: pd.DataFrame, gold: pd.DataFrame | None = None, key: tuple = (0,)) -> pd.DataFrame:
+    """Size of the verified split by rule and number of annotators per image: what fewer votes would have accepted.
+
+    Odd numbers, so that no majority ties; of each image's annotators the first in a random order are kept.
+
+    Returns:
+        `rule`, `workers` (per image), `accepted`, `low`, `high` (percent of images, both labels), `n`, `source`.
+    """
+    seats = _seats(votes, rng_for(*key, "seats"))
+    parts = []
+    for number in range(1, int(seats.max()) + 1, 2):
+        verified = verify(votes[seats <= number], gold=gold)
+        shares = acceptance(verified)
+        parts.append(shares[shares["question"] == "both"].assign(workers=number))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["rule", "workers", "accepted", "low", "high", "n", "source"]]
+
+
+def _seats(votes: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
+    """Of each vote, whether its worker is the first, second, ... (1, 2, ...) of the image, in a random order."""
+    pairs = votes[["image_id", "worker_id"]].drop_duplicates().sort_values(["image_id", "worker_id"])
+    pairs = pairs.iloc[rng.permutation(len(pairs))]
+    pairs = pairs.assign(seat=pairs.groupby("image_id").cumcount() + 1)
+    return votes[["image_id", "worker_id"]].merge(pairs, "left")["seat"].to_numpy()
+
+
+STOPS = {
+    "all votes": "every vote is asked for",
+    "certain": "no later vote could change the majority",
+    "lead of two": "one answer is two votes ahead",
+}
+
+
+def early_stopping(votes: pd.DataFrame, key: tuple = (0,)) -> pd.DataFrame:
+    """How many votes would have been enough, had one stopped asking about an image (sequential majority).
+
+    Annotators come in a random order, and each answers all questions: an image is done when all its questions are.
+
+    Returns:
+        `stop` (a key of `STOPS`), `used` (annotators per image), `saved` (percent), `changed` (percent of images whose
+        verdict by majority differs from that of all votes), `low`, `high` (95 % Wilson), `n` (images), `source`.
+    """
+    seats = _seats(votes, rng_for(*key, "seats"))
+    signs = votes.assign(sign=np.where(votes["answer"] == "yes", 1, -1), seat=seats)
+    table = signs.pivot_table("sign", ["image_id", "question"], "seat", fill_value=0, sort=True)
+    counts = table.to_numpy(int)  # (images x questions, annotators): 1 yes, -1 no, 0 not asked
+    lead, size = counts.cumsum(axis=1), np.abs(counts).sum(axis=1)
+    left = size[:, None] - np.abs(counts).cumsum(axis=1)
+    enough = {
+        "all votes": np.zeros_like(lead, bool),
+        "certain": np.abs(lead) > left,
+        "lead of two": np.abs(lead) >= 2,
+    }
+    whole, rows = None, []
+    for stop, done in enough.items():
+        seat = np.where(done.any(axis=1), done.argmax(axis=1) + 1, size)
+        image = pd.Series(seat, table.index).groupby("image_id").max()
+        last = image.reindex(table.index.get_level_values("image_id")).to_numpy() - 1
+        yes = pd.Series(lead[np.arange(len(lead)), last] > 0, table.index).unstack("question")
+        verdict = yes.get("foreground", True) & yes.get("background", True) & ~yes.get("adult", False)
+        whole = verdict if whole is None else whole
+        full = pd.Series(size, table.index).groupby("image_id").max()
+        rows.append(
+            (stop, image.mean(), 100 * (1 - image.sum() / full.sum()), int((verdict != whole).sum()), len(image))
+        )
+    out = pd.DataFrame(rows, columns=["stop", "used", "saved", "hits", "n"]).assign(source=sources(votes))
+    return _percent(out, "changed")[["stop", "used", "saved", "changed", "low", "high", "n", "source"]]
+
+
+def cost(votes: pd.DataFrame) -> pd.DataFrame:
+    """What the votes cost: `images`, `workers`, `visits` (image x worker), `votes`, `hours` and `seconds_per_image`.
+
+    Hours are the sum of the answers' seconds; where they are not known, as of simulated annotators, they are NaN.
+    """
+    visits = votes.groupby(["image_id", "worker_id"])
+    seconds = visits["seconds"].sum(min_count=1) if "seconds" in votes else pd.Series(np.nan, range(visits.ngroups))
+    row = {
+        "images": votes["image_id"].nunique(),
+        "workers": votes["worker_id"].nunique(),
+        "visits": visits.ngroups,
+        "votes": len(votes),
+        "hours": seconds.sum(min_count=1) / 3600,
+        "seconds_per_image": seconds.median(),
+        "source": sources(votes),
+    }
+    return pd.DataFrame([row])
+
+
+def audit(verified: pd.DataFrame, why: pd.Series, rule: str = "dawid_skene") -> pd.DataFrame:
+    """What an audit of a random part of the unasked says about their labels.
+
+    Args:
+        why: by image_id, "candidate", "audit" or "presumed" (see `annotation.plan.choose`).
+
+    Returns:
+        `part`, `error` (percent of images that `rule` refuses), `low`, `high`, `n`, `share` (percent of all images),
+        `rule`, `source`. The audit's error, with its interval, is the estimate for what is presumed. Where the presumed
+        were asked about all the same, they have a row to compare it with.
+    """
+    rows = verified[verified["rule"] == rule].assign(part=lambda table: table["image_id"].map(why))
+    rows = rows[rows["asked"] & rows["n_votes"].gt(0)]
+    groups = rows.assign(hit=~rows["accepted"].astype(bool)).groupby("part")["hit"].agg(hits="sum", n="size")
+    table = groups.reindex([part for part in ("candidate", "audit", "presumed") if part in groups.index]).reset_index()
+    table["share"] = 100 * table["part"].map(why.value_counts()) / len(why)
+    table = _percent(table.assign(rule=rule, source=sources(verified)), "error")
+    return table[["part", "error", "low", "high", "n", "share", "rule", "source"]]
+
+
 def agreement(votes: pd.DataFrame, key: tuple = (0,), n: int = 200) -> pd.DataFrame:
     """Krippendorff's alpha per question: 1 is perfect agreement, 0 what chance gives. Missing votes are allowed.
 
@@ -96,8 +231,9 @@ def agreement(votes: pd.DataFrame, key: tuple = (0,), n: int = 200) -> pd.DataFr
     when nearly all pairs of votes agree, which is why `pairs_agree` stands beside it.
 
     Returns:
-        `question`, `alpha`, `low`, `high` (95 %, bootstrap over images), `pairs_agree` (percent of pairs of votes
-        on one image), `yes` (percent of votes), `n` (images), `workers`, `source`.
+        `question`, `alpha`, `low`, `high` (95 %, bootstrap over images), `kappa` (Fleiss', of the images with as many
+        votes as most have), `pairs_agree` (percent of pairs of votes on one image), `yes` (percent of votes), `n`
+        (images), `workers`, `source`.
     """
     rows = []
     for question in [question for question in QUESTIONS if question in set(votes["question"])]:
@@ -112,6 +248,7 @@ def agreement(votes: pd.DataFrame, key: tuple = (0,), n: int = 200) -> pd.DataFr
                 "alpha": krippendorff_alpha(counts),
                 "low": low,
                 "high": high,
+                "kappa": fleiss_kappa(counts),
                 "pairs_agree": 100 * alike / pairs if pairs else np.nan,
                 "yes": 100 * counts[:, 0].sum() / size.sum(),
                 "n": len(counts),
@@ -132,6 +269,21 @@ def krippendorff_alpha(counts: np.ndarray) -> float:
     return float(krippendorff.alpha(value_counts=counts, level_of_measurement="nominal"))
 
 
+def fleiss_kappa(counts: np.ndarray) -> float:
+    """Fleiss' kappa (1971) of (images, answers) counts of votes; NaN where all votes are alike.
+
+    It asks for as many votes on each image, so images with another number of votes than most are left out.
+    """
+    size = counts.sum(axis=1)
+    raters = np.bincount(size).argmax() if len(size) else 0
+    counts = counts[size == raters]
+    if raters < 2 or (counts.sum(axis=0) > 0).sum() < 2:
+        return float("nan")
+    agree = (counts * (counts - 1)).sum(axis=1).mean() / (raters * (raters - 1))
+    chance = np.square(counts.sum(axis=0) / counts.sum()).sum()
+    return float((agree - chance) / (1 - chance))
+
+
 def _alpha_interval(counts: np.ndarray, rng: np.random.Generator, n: int) -> tuple[float, float]:
     """95 % of alphas of `n` resamples of the images."""
     alphas = [krippendorff_alpha(counts[rng.integers(0, len(counts), len(counts))]) for _ in range(n)]
@@ -145,10 +297,11 @@ def worker_quality(
     """How often each worker differs from what `rule` makes of all votes.
 
     Args:
-        planted: see `simulated_workers`; joins the true rate of slips as `planted`.
+        planted: see `simulated_workers`; joins the true rate of slips as `planted`, and the `kind`.
 
     Returns:
-        `worker_id`, `question`, `error` (percent), `low`, `high`, `n` (votes), `planted` (percent or NaN), `source`.
+        `worker_id`, `question`, `error` (percent), `low`, `high`, `n` (votes), `planted` (percent; NaN where it is not
+        known, or the annotator did not look), `kind` ("" of people), `source`.
     """
     beliefs = verified[verified["rule"] == rule].set_index("image_id")
     believed = {question: beliefs[f"p_{question}"].dropna() > 0.5 for question in QUESTIONS}
@@ -156,11 +309,50 @@ def worker_quality(
     told = votes.merge(consensus.reset_index(), on=["question", "image_id"])
     told["slip"] = told["answer"].eq("yes") != told["consensus"]
     groups = told.groupby(["worker_id", "question"])["slip"].agg(hits="sum", n="size")
-    table = _percent(groups.reset_index(), "error").assign(planted=np.nan, source=sources(votes))
+    table = _percent(groups.reset_index(), "error").assign(planted=np.nan, kind="", source=sources(votes))
     if planted is not None:
-        rates = planted.set_index(["worker_id", "question"])["error"]
-        table["planted"] = rates.reindex(pd.MultiIndex.from_frame(table[["worker_id", "question"]])).to_numpy()
-    return table[["worker_id", "question", "error", "low", "high", "n", "planted", "source"]]
+        who = pd.MultiIndex.from_frame(table[["worker_id", "question"]])
+        known = planted.set_index(["worker_id", "question"])[["error", "kind"]].reindex(who)
+        table[["planted", "kind"]] = known.to_numpy()
+        table["planted"] = table["planted"].astype(float)
+    return table[["worker_id", "question", "error", "low", "high", "n", "planted", "kind", "source"]]
+
+
+def gold_quality(gold: pd.DataFrame, least: float) -> pd.DataFrame:
+    """How each annotator does on pictures whose answers are known.
+
+    Who always says yes is right on every picture that is as asked; so accuracy is the mean of that on answers that are
+    yes and that on answers that are no, and not looking gives 50 %.
+
+    Args:
+        gold: the columns of votes.csv and `truth`.
+        least: the accuracy, 0-1, below which an annotator is reported.
+
+    Returns:
+        `worker_id`, `accuracy`, `low`, `high` (percent; 95 %, from the two Wilson intervals), `on_yes`, `on_no`
+        (percent), `n` (answers), `reported`, `source`; the worst first. Nobody is reported who met no "no".
+    """
+    right = gold.assign(right=gold["answer"].eq(gold["truth"]))
+    counts = right.pivot_table("right", "worker_id", "truth", aggfunc=["sum", "size"], fill_value=0)
+    counts = counts.reindex(columns=pd.MultiIndex.from_product([["sum", "size"], ANSWERS]), fill_value=0)
+    hits, n = counts["sum"].to_numpy(float), counts["size"].to_numpy(float)
+    share = np.divide(hits, n, out=np.full_like(hits, np.nan), where=n > 0)  # (workers, 2)
+    low, high = (bound / 100 for bound in wilson(hits, n))
+    middle, wide = share.mean(axis=1), (np.hypot(*(share - low).T) / 2, np.hypot(*(high - share).T) / 2)
+    table = pd.DataFrame(
+        {
+            "worker_id": counts.index,
+            "accuracy": 100 * middle,
+            "low": 100 * (middle - wide[0]),
+            "high": 100 * (middle + wide[1]),
+            "on_yes": 100 * share[:, 0],
+            "on_no": 100 * share[:, 1],
+            "n": n.sum(axis=1).astype(int),
+            "reported": middle < least,
+            "source": sources(gold) if len(gold) else "",
+        }
+    )
+    return table.sort_values(["accuracy", "worker_id"], ignore_index=True)
 
 
 def headline(verified: pd.DataFrame, agreed: pd.DataFrame, paper: float) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from d3s_utils.settings import Evaluation
 
 SIDE = 64  # pixels that a network trained here sees
 CENTRE, SPREAD = 0.5, 0.25  # its normalisation of values in [0, 1]
+BATCH = 64  # images classified at once
 ALGORITHM = 3  # part of every recipe; raise it when training changes, and old checkpoints count no more
 
 
@@ -115,18 +116,26 @@ class Classifier:
     columns: tuple[int, ...] | None = None
     revision: str = ""
 
-    @torch.inference_mode()
-    def logits(self, images: np.ndarray, batch: int = 64) -> np.ndarray:
+    def logits(self, images: np.ndarray, batch: int = BATCH) -> np.ndarray:
         """Raw scores (N, classes of the run), float32, of images (N, S, S, 3), uint8."""
-        self.network.eval()
-        parts = [self._scores(images[start : start + batch]) for start in range(0, len(images), batch)]
-        scores = torch.cat(parts).numpy()
+        return np.concatenate([self.scores(self.prepare(part)) for part in in_batches(images, batch)])
+
+    @torch.inference_mode()
+    def prepare(self, images: np.ndarray) -> Tensor:
+        """Images (B, S, S, 3), uint8, as the network sees them, on its device; any thread may do this ahead of time."""
+        device = next(self.network.parameters()).device
+        return self.preprocessing(torch.from_numpy(np.ascontiguousarray(images)).to(device))
+
+    @torch.inference_mode()
+    def scores(self, prepared: Tensor) -> np.ndarray:
+        """Raw scores (B, classes of the run), float32, of what `prepare` made."""
+        scores = self.network.eval()(prepared).float().cpu().numpy()
         return scores if self.columns is None else scores[:, list(self.columns)]
 
-    def _scores(self, images: np.ndarray) -> Tensor:
-        device = next(self.network.parameters()).device
-        pixels = self.preprocessing(torch.from_numpy(np.ascontiguousarray(images)).to(device))
-        return self.network(pixels).float().cpu()
+
+def in_batches(images: np.ndarray, size: int = BATCH) -> Iterator[np.ndarray]:
+    """`images` (N, ...) in parts of `size`, the last one smaller where N asks for it."""
+    return (images[start : start + size] for start in range(0, len(images), size))
 
 
 def to_unit(images: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def side_by_side(work: Callable[[T], R], items: Iterable[T], count: int | None =
 
 def ahead(load: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """`load` of every item, in their order, each while the one before is in use: reading hides behind computing."""
-    with ThreadPoolExecutor(1) as reader:
+    with one_thread_workers(1) as reader:
         waiting = None
         for item in items:
             coming = reader.submit(load, item)

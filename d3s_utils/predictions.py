@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from d3s_utils import tables
-from d3s_utils.classifiers import Classifier, Lessons, fit_or_load, training_history
+from d3s_utils.classifiers import Classifier, Lessons, fit_or_load, in_batches, training_history
 from d3s_utils.dataset import load_images
 from d3s_utils.errors import D3SError
 from d3s_utils.parallel import ahead, side_by_side
@@ -31,7 +32,7 @@ from d3s_utils.zoo import find_row, models_of, published_classifier
 if TYPE_CHECKING:
     from d3s_utils.runs import Run
 
-CHUNK = 256  # images read at a time; the next ones are read while these are classified
+CHUNK = 128  # images read at a time; the next ones are read while these are classified
 UNIFORM = 1 / len(BACKGROUNDS)  # the habit of a class that has none
 
 
@@ -98,6 +99,18 @@ def _published(run: Run, habit: float | None, sets: list[ImageSet]) -> pd.DataFr
         run.save_table("models", pd.DataFrame(records))
     if not parts:
         raise D3SError(f"evaluation.models: none of {len(records)} could be loaded; the first: {records[0]['reason']}")
+    return pd.concat(parts, ignore_index=True)
+
+
+def panel_predictions(run: Run, names: Sequence[str]) -> pd.DataFrame:
+    """What the models `names` say of the generated val images: the rows that `evaluate` has for them, made once."""
+    profile, parts = run.profile, []
+    for name in names:
+        if profile.evaluation.weights == "pretrained":
+            classifier = published_classifier(name, class_table(profile), profile)
+        else:
+            classifier = _trained(run, name, own_habit(profile))
+        parts.append(_predict_once(run, classifier, d3s_set(run)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -236,7 +249,8 @@ def predict(classifier: Classifier, images: ImageSet) -> pd.DataFrame:
     """One row per image: the columns of predictions.parquet (see `read_logits`) and foreground_source."""
     ids = list(images.table["image_id"])
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
-    logits = np.concatenate([classifier.logits(part) for part in ahead(images.load, chunks)])
+    batches = chain.from_iterable(map(in_batches, ahead(images.load, chunks)))
+    logits = np.concatenate([classifier.scores(prepared) for prepared in ahead(classifier.prepare, batches)])
     answers = read_logits(logits, images.table["label"].to_numpy())
     columns = images.table[["image_id", "label", "background", "foreground_source"]].reset_index(drop=True)
     rows = pd.concat([columns, answers], axis=1).assign(model=classifier.name, dataset=images.name)

@@ -54,8 +54,12 @@ TOGETHER: list[tuple[Callable[[Profile], bool], str]] = [
         "verification.error_low must not exceed verification.error_high",
     ),
     (
-        lambda p: p.verification.source != "simulated" or p.verification.votes_per_image <= p.verification.workers,
+        lambda p: p.verification.source == "csv" or p.verification.votes_per_image <= p.verification.workers,
         "verification.votes_per_image must not exceed verification.workers: nobody votes twice",
+    ),
+    (
+        lambda p: p.verification.spammers < p.verification.workers,
+        "verification.spammers must be fewer than verification.workers: somebody has to look",
     ),
     (
         lambda p: p.verification.source != "csv" or p.verification.votes is not None,

@@ -107,13 +107,23 @@ class Realism:
 
 @dataclass(frozen=True)
 class Verification:
-    source: Literal["simulated", "csv"] = "simulated"
+    # "auto": people's votes if this run's votes.csv holds any, else simulated ones; "csv": the file `votes`
+    source: Literal["auto", "simulated", "csv"] = "auto"
     votes: str | None = None  # with source csv: the file of votes
+    votes_per_image: Annotated[int, at_least(1)] = 5  # annotators who see each image
+    session: Annotated[int, at_least(1)] = 25  # pictures an annotator is given at a time
+    ask: Literal["all", "candidates"] = "all"  # candidates: only what every model of the panel got wrong (the paper's)
+    panel: tuple[str, ...] = ()  # of classifiers, with `ask: candidates`; none named: those of the evaluation
+    audit_rate: Share = 0.1  # share of the other images that is asked about as well, to know their label error
+    gold: str | None = "photographs"  # pictures with known answers: held-out photographs, a CSV of yours, or none
+    gold_rate: Share = 0.1  # share of a session that is gold
+    gold_least: Share = 0.7  # accuracy on gold (mean over yes and no) below which an annotator is reported
+    leave_out: bool = False  # whether the votes of those reported are left out
     judge: str = "pocket"  # in whose eyes simulated annotators see: "pocket", a folder, or "none": they believe
-    workers: Annotated[int, at_least(3)] = 25
-    votes_per_image: Annotated[int, at_least(1)] = 5
+    workers: Annotated[int, at_least(3)] = 25  # simulated annotators
+    spammers: Whole = 2  # those of them who do not look
     error_low: Share = 0.005  # the best simulated annotator's rate of slips
-    error_high: Share = 0.05  # the worst one's
+    error_high: Share = 0.08  # the worst one's
 
 
 @dataclass(frozen=True)

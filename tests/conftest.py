@@ -155,3 +155,124 @@ def save_clip(folder, vision):
     save_file(
         {key: value.contiguous() for key, value in model.state_dict().items()}, folder / "open_clip_model.safetensors"
     )
+
+
+# A run whose images people are asked about ----------------------------------------------------------------------------
+
+EVIL = '<img src=x onerror="window.hacked=1">'  # a class name that must never become markup
+
+
+@pytest.fixture(scope="session")
+def asked_outputs(tmp_path_factory) -> Path:
+    """An outputs folder with one run, "asked": 200 validation images of noise, pocket photographs."""
+    folder = tmp_path_factory.mktemp("asked")
+    profile = folder / "asked.yaml"
+    profile.write_text("extends: smoke\ndataset: {train_per_cell: 0, val_per_cell: 2}\n")
+    write_noise_images(profile, folder / "outputs")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def evil_outputs(tmp_path_factory) -> Path:
+    """The same with photographs in folders, of a class that is called `EVIL` and of one that is not."""
+    import numpy as np
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("evil")
+    for split in ("train", "val"):
+        for name in (EVIL, "kettle"):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(3):
+                pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / split / name / f"{number}.png")
+    profile = folder / "evil.yaml"
+    profile.write_text(
+        f"extends: smoke\nforegrounds: {{train: {folder / 'train'}, val: {folder / 'val'}}}\nclasses: all\n"
+        "dataset: {train_per_cell: 0, val_per_cell: 2}\nverification: {judge: none}\n"
+    )
+    write_noise_images(profile, folder / "outputs")
+    return folder
+
+
+def write_noise_images(profile, outputs):
+    """The dataset and manifest of a run, its images being noise."""
+    from d3s_utils import dataset, tables
+    from d3s_utils.manifest import build_manifest
+    from d3s_utils.profile import load_profile
+    from d3s_utils.seeds import rng_for
+
+    settings = load_profile(profile)
+    manifest, folder = build_manifest(settings), outputs / settings.name
+    for shard in dataset.shards(manifest, settings):
+        coarse = rng_for("noise", shard.name).integers(0, 256, (len(shard.rows), 8, 8, 3), "uint8")
+        images = coarse.repeat(8, axis=1).repeat(8, axis=2)
+        dataset.write_shard(folder / "dataset", shard, images, images[:, ::-1])
+    tables.write_table(folder / "manifest.parquet", manifest)
+
+
+def copy_run(outputs, to, monkeypatch):
+    """A run of its own from `outputs` (a fixture above), opened."""
+    import shutil
+
+    from d3s_utils.runs import open_run
+
+    shutil.copytree(outputs, to, dirs_exist_ok=True)
+    monkeypatch.setenv("D3S_OUTPUTS", str(to / "outputs"))
+    return open_run(str(next(to.glob("*.yaml"))), "02_human_verification")
+
+
+class Served:
+    """The annotation page of a profile, in a process of its own."""
+
+    def __init__(self, profile, outputs, *options, port=0):
+        import os
+        import subprocess
+        import sys
+
+        command = [sys.executable, "-m", "d3s_utils", "annotate", "--profile", str(profile), "--port", str(port)]
+        environment = {**os.environ, "D3S_OUTPUTS": str(outputs)}
+        self.process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, env=environment)
+        self.process.stdout.readline()
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http"), self.process.communicate()
+        self.port = int(self.url.partition("//")[2].partition("/")[0].rpartition(":")[2])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self) -> str:
+        """Stop it as Ctrl-C does; what it said."""
+        import signal
+
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.communicate(timeout=60)[0]
+
+
+class Client:
+    """One annotator without a browser."""
+
+    def __init__(self, port):
+        import http.client
+
+        self._http, self.cookie = http.client.HTTPConnection("127.0.0.1", port, timeout=60), ""
+
+    def ask(self, method, path, body=None, **headers):
+        """Status and JSON."""
+        headers = {"Cookie": self.cookie, **headers}
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        self._http.request(method, path, None if body is None else json.dumps(body), headers)
+        response = self._http.getresponse()
+        data = response.read()
+        if response.headers.get("Set-Cookie"):
+            self.cookie = response.headers["Set-Cookie"].partition(";")[0]
+        return response.status, json.loads(data) if response.headers["Content-Type"].startswith(
+            "application/json"
+        ) else data
+
+    def join(self, name, token=""):
+        return self.ask("POST", "/api/join", {"name": name, "token": token})

@@ -47,6 +47,11 @@ def draw_all(n, source="simulated"):
         "errors": figures.plot_rule_errors(measures.rule_errors(verified, seen)),
         "agreement": figures.plot_agreement(measures.agreement(votes)),
         "workers": figures.plot_worker_quality(measures.worker_quality(votes, verified, planted)),
+        "numbers": figures.plot_by_workers(measures.by_workers(votes)),
+        "stops": figures.plot_early_stopping(measures.early_stopping(votes)),
+        "gold": figures.plot_gold(
+            measures.gold_quality(votes.assign(truth=np.resize(["yes", "no"], len(votes))), 0.7), 0.7
+        ),
     }
 
 

@@ -38,8 +38,10 @@ def test_of_five_classes_the_label_is_always_among_the_best_five():
 class Brightness(Classifier):
     """Guesses class 1 for bright images."""
 
-    def logits(self, images, batch=200):
-        bright = images.mean((1, 2, 3)).astype(np.float32)
+    def prepare(self, images):
+        return images.mean((1, 2, 3)).astype(np.float32)
+
+    def scores(self, bright):
         return np.stack([128 - bright, bright - 128], axis=1)
 
 

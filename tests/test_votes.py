@@ -12,21 +12,27 @@ from d3s_utils.agreement import (
     acceptance,
     acceptance_by_votes,
     agreement,
+    by_workers,
+    cost,
+    early_stopping,
+    fleiss_kappa,
+    gold_quality,
     headline,
     krippendorff_alpha,
+    label_errors,
     pick_examples,
     rule_errors,
     verdicts,
     worker_quality,
 )
-from d3s_utils.annotators import collect_votes, look, open_judge, simulate_votes, simulated_workers
+from d3s_utils.annotators import believe, look, open_judge, simulate_votes, simulated_workers
 from d3s_utils.errors import D3SError
-from d3s_utils.profile import load_profile
+from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Verification
 from d3s_utils.votes import QUESTIONS, RULES, accepted, read_votes, verify, voters
 
-SURE = Verification(error_low=0.0, error_high=0.0)
-SLIPPERY = Verification(error_low=0.02, error_high=0.2)
+SURE = Verification(error_low=0.0, error_high=0.0, spammers=0)
+SLIPPERY = Verification(error_low=0.02, error_high=0.2, spammers=0)
 
 
 def seen_images(foreground, background, n=None):
@@ -332,9 +338,138 @@ def test_every_table_and_title_says_who_voted():
 
 def test_without_a_judge_simulated_annotators_believe_the_prompt():
     """Only their slips keep them from saying yes, and nobody claims to have seen the images."""
-    profile = load_profile("smoke", "verification.judge=none")
     table = pd.DataFrame({"image_id": [f"val-{i}" for i in range(300)], "class_name": "bird", "background": "in space"})
-    votes, seen = collect_votes(profile, np.zeros((300, 8, 8, 3), np.uint8), table)
-    assert seen is None and set(votes["source"]) == {"simulated"}
+    votes = simulate_votes(believe(table), replace(SLIPPERY, error_high=0.06), seed=0)
+    assert set(votes["source"]) == {"simulated"}
     yes = (votes["answer"] == "yes").groupby(votes["question"]).mean()
     assert yes["foreground"] > 0.93 and yes["background"] > 0.93 and yes["adult"] < 0.02
+
+
+# --- people who do not look, fewer votes, and what rules cost ---
+
+CROWD = Verification(workers=30, spammers=5, error_low=0.02, error_high=0.25)
+
+
+def right_and_wrong(n, wrong=0.25):
+    """`n` images of which every label is surely there or surely not."""
+    rng = rng_for("right and wrong", n)
+    return seen_images(*(rng.random((2, n)) > wrong).astype(float), n=n)
+
+
+def test_spammers_do_not_look():
+    workers = simulated_workers(CROWD, seed=0)
+    kinds = workers.groupby("kind")["worker_id"].nunique()
+    assert kinds.to_dict() == {"careful": 25, "hasty": 3, "random": 2}
+    votes = simulate_votes(right_and_wrong(600), CROWD, seed=0).merge(workers, on=["worker_id", "question"])
+    yes = votes.assign(yes=votes["answer"] == "yes").groupby(["kind", "question"])["yes"].mean()
+    assert yes["hasty"].to_dict() == {"foreground": 1.0, "background": 1.0, "adult": 0.0}
+    assert yes["random"].between(0.4, 0.6).all()
+
+
+def test_dawid_skene_beats_majority_and_majority_beats_unanimity():
+    """On the same votes, with planted quality; each gain with its whole interval above nothing."""
+    for seed in range(3):
+        seen = right_and_wrong(1500)
+        errors = label_errors(verify(simulate_votes(seen, CROWD, seed)), seen, (seed,)).set_index("rule")
+        assert list(errors.index) == ["unanimity", "majority", "dawid_skene"]
+        assert errors.loc["majority", "gain_low"] > 0 and errors.loc["dawid_skene", "gain_low"] > 0
+        assert errors["error"].is_monotonic_decreasing and (errors["low"] <= errors["error"]).all()
+
+
+def test_gold_keeps_dawid_skene_from_taking_slips_for_a_class_of_their_own():
+    """Where nearly every image is right, the votes alone do not say what a justified no looks like."""
+    wins = 0
+    for seed in range(5):
+        seen = right_and_wrong(1000, wrong=0.0)
+        known = right_and_wrong(200, wrong=0.5).assign(image_id=lambda table: "gold-" + table["image_id"])
+        truth = known.melt("image_id", ["foreground", "background"], "question", "p")
+        truth = truth.assign(truth=np.where(truth["p"] > 0.5, "yes", "no"))[["image_id", "question", "truth"]]
+        votes = simulate_votes(seen, SLIPPERY, seed)
+        gold = simulate_votes(known, SLIPPERY, seed).merge(truth, on=["image_id", "question"])
+        with_gold, without = (
+            label_errors(verify(votes, gold=g), seen).set_index("rule")["error"] for g in (gold, None)
+        )
+        assert with_gold["majority"] == without["majority"], "only who learns about workers learns from gold"
+        wins += with_gold["dawid_skene"] < without["dawid_skene"]
+    assert wins == 5
+
+
+def test_gold_does_not_tell_the_verdict_on_what_is_asked():
+    votes = ballot(
+        *[("a", worker, "n", "y", "n") for worker in "abc"], *[("b", worker, "y", "y", "n") for worker in "abc"]
+    )
+    gold = votes[votes["image_id"] == "a"].assign(truth="yes")
+    assert not verify(votes, gold=gold).set_index(["rule", "image_id"]).loc[("dawid_skene", "a"), "accepted"]
+
+
+def test_gold_quality_sees_through_who_always_says_yes():
+    gold = pd.DataFrame(
+        [(f"g{n}", worker, answer, "yes" if n % 2 else "no") for n in range(20) for worker, answer in
+         [("always yes", "yes"), ("careful", "yes" if n % 2 else "no"), ("contrary", "no" if n % 2 else "yes")]],
+        columns=["image_id", "worker_id", "answer", "truth"],
+    ).assign(question="foreground", source="local")  # fmt: skip
+    table = gold_quality(gold, least=0.7).set_index("worker_id")
+    assert table["accuracy"].to_dict() == {"contrary": 0.0, "always yes": 50.0, "careful": 100.0}
+    assert list(table.index[table["reported"]]) == ["contrary", "always yes"]
+    assert ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).all()
+    few = gold_quality(gold[(gold["truth"] == "yes")], least=0.7)
+    assert not few["reported"].any(), "who met no trap is not accused"
+
+
+def test_fleiss_kappa_is_that_of_his_paper():
+    """Fleiss (1971), as worked through in textbooks: 10 subjects, 14 raters, 5 categories, kappa 0.210."""
+    counts = np.array([
+        [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
+        [7, 7, 0, 0, 0], [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7],
+    ])  # fmt: skip
+    assert fleiss_kappa(counts) == pytest.approx(0.20993, abs=1e-5)
+    assert np.isnan(fleiss_kappa(np.array([[5, 0], [5, 0]])))
+    assert fleiss_kappa(np.array([[5, 0], [0, 5], [3, 1]])) == 1.0, "an image with another number of votes is left out"
+
+
+def test_more_annotators_shrink_the_unanimous_and_not_the_majority():
+    table = by_workers(simulate_votes(seen_images(0.95, 0.95, n=400), SLIPPERY, seed=0))
+    shares = table.pivot(index="workers", columns="rule", values="accepted")
+    assert list(shares.index) == [1, 3, 5] and (shares.loc[1].nunique() <= 2)
+    assert shares["unanimity"].is_monotonic_decreasing and shares["majority"].is_monotonic_increasing
+    full = acceptance(verify(simulate_votes(seen_images(0.95, 0.95, n=400), SLIPPERY, seed=0)))
+    both = full[full["question"] == "both"].set_index("rule")["accepted"]
+    assert (shares.loc[5] == both[shares.columns]).all(), "with all annotators it is the verdict itself"
+
+
+def test_stopping_when_certain_changes_nothing_and_saves_something():
+    votes = simulate_votes(right_and_wrong(500), SLIPPERY, seed=0)
+    table = early_stopping(votes).set_index("stop")
+    assert table.loc["certain", "changed"] == 0 and table.loc["all votes", "saved"] == 0
+    assert table.loc["all votes", "used"] == 5 and 3 <= table.loc["certain", "used"] < 5
+    assert 2 <= table.loc["lead of two", "used"] < table.loc["certain", "used"]
+    unanimous = ballot(*[("a", worker, "y", "y", "n") for worker in "abcde"])
+    assert early_stopping(unanimous).set_index("stop")["used"].to_dict() == {
+        "all votes": 5.0,
+        "certain": 3.0,
+        "lead of two": 2.0,
+    }
+
+
+def test_cost_counts_visits_and_hours_where_they_are_known():
+    votes = ballot(*[(image, worker, "y", "y", "n") for image in "ab" for worker in "xyz"])
+    row = cost(votes).iloc[0]
+    assert (row["images"], row["workers"], row["visits"], row["votes"]) == (2, 3, 6, 18) and np.isnan(row["hours"])
+    assert cost(votes.assign(seconds=2.0)).iloc[0][["hours", "seconds_per_image"]].tolist() == [0.01, 6.0]
+
+
+def test_the_presumed_are_accepted_without_votes_and_the_forgotten_are_not():
+    votes = ballot(("a", "x", "y", "y", "n"))
+    verified = verify(votes, ["a", "b", "c"], presumed=["b"]).set_index(["rule", "image_id"])
+    for rule in RULES:
+        assert verified.loc[rule, "accepted"].to_dict() == {"a": True, "b": True, "c": False}
+        assert verified.loc[rule, "asked"].to_dict() == {"a": True, "b": False, "c": True}
+
+
+def test_seconds_of_a_file_are_kept_and_what_is_no_number_is_not(tmp_path):
+    path = tmp_path / "votes.csv"
+    votes = ballot(("a", "x", "y", "y", "n")).assign(seconds=["1.5", "", "long"])
+    votes.to_csv(path, index=False)
+    assert (
+        read_votes(path, ["a"])["seconds"].tolist()[0] == 1.5 and read_votes(path, ["a"])["seconds"].isna().sum() == 2
+    )

@@ -214,6 +214,28 @@ def plot_rules(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "")
     return ax
 
 
+AUDIT_PARTS = {
+    "candidate": "candidates: every model wrong",
+    "audit": "audit: a sample of the rest",
+    "presumed": "the rest, had it not been asked about",
+}
+
+
+def plot_audit(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "") -> Axes:
+    """Share of images whose labels are refused, by why they are asked about; 95 % Wilson intervals.
+
+    Args:
+        table: see `agreement.audit`.
+    """
+    names = [f"{AUDIT_PARTS[row.part]}\n{row.share:.0f} % of the images" for row in table.itertuples()]
+    ax = interval_dots(table.assign(name=names), "name", "error", ax=ax, color=COLORS["verified"])
+    ax.get_figure(root=True).set_size_inches(6.4, 2.6)
+    ax.tick_params(axis="y", labelsize=9)
+    ax.set(xlabel="images refused (%)", xlim=(0, None))
+    ax.set_title("Is the rest as good as presumed?" + (f"\nvotes of {voters}" if voters else ""))
+    return ax
+
+
 def draw_failures(images: np.ndarray, failures: pd.DataFrame, names: Sequence[str], columns: int = 6) -> Figure:
     """Generated images with what they show, where, and what the models saw instead.
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from d3s_utils.agreement import STOPS
+from d3s_utils.annotation.task import Item, wording
 from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
 from d3s_utils.votes import RULES, voters
 
@@ -112,7 +118,9 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
     slips are too rare to tell one annotator from another.
     """
     ax = new_axis(ax, width=6.4, height=5.2)
-    known = workers["planted"].notna().any()
+    looked = workers["kind"].isin(["", "careful"]) if "kind" in workers else workers["error"].notna()
+    known, blind = workers["planted"].notna().any(), workers[~looked & (workers["question"] != "adult")]
+    workers = workers[looked]
     for question in (question for question in LABELS if question in set(workers["question"])):
         rows, color = workers[workers["question"] == question].sort_values("error"), QUESTION_COLORS[question]
         across = rows["planted"] if known else np.arange(1, len(rows) + 1)
@@ -120,6 +128,14 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(across, rows["error"], "o", color=color, label=question, markeredgecolor="white")
     if known:
         most = 1.05 * workers["planted"].max()
+        if len(blind):
+            names = ", ".join(
+                f"{kind}: {rows['error'].min():.0f} to {rows['error'].max():.0f} %"
+                for kind, rows in blind.groupby("kind")
+            )
+            ax.text(
+                0.98, 0.03, f"not shown: who does not look ({names})", transform=ax.transAxes, ha="right", fontsize=9
+            )
         ax.plot([0, most], [0, most], color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
     ax.set(xlabel="planted rate of slips (%)" if known else "annotators, from careful to careless")
     ax.set(
@@ -129,9 +145,83 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def draw_one(image: np.ndarray, row: pd.Series) -> Figure:
-    """One image, (S, S, 3) uint8, large, with the two labels an annotator is asked for (`class_name`, `background`)."""
-    return image_grid([image], [f"{row['class_name']}? {row['background']}?"], side=2.6)
+def draw_task(image: np.ndarray, guide: np.ndarray, photographs: Sequence[np.ndarray], item: Item) -> Figure:
+    """What an annotator is shown, as a still: image large, its guide, photographs of the class, and the questions.
+
+    Args:
+        image, guide, photographs: (S, S, 3) uint8 each; up to four photographs.
+        item: what is asked.
+    """
+    figure = plt.figure(figsize=(7.2, 3.4))
+    parts = figure.add_gridspec(3, 5, width_ratios=[3.2, 0.12, 1, 1, 1], wspace=0.08, hspace=0.12)
+    large = figure.add_subplot(parts[:, 0])
+    large.imshow(image, interpolation="bicubic")
+    words = figure.add_subplot(parts[0:2, 2:])
+    lines = [f"{wording(item, question)}" for question in item.questions]
+    words.text(0, 1, item.class_name, fontweight="bold", va="top")
+    words.text(0, 0.83, "\n".join(textwrap.wrap(item.definition, 46)[:2]), fontsize=8.5, va="top", color=COLORS["ink"])
+    words.text(0, 0.52, "\n\n".join(lines), va="top", fontsize=9.5)
+    small = [*[(photo, "") for photo in photographs[:2]], (guide, "its guide")]
+    axes = [figure.add_subplot(parts[2, 2 + column]) for column in range(len(small))]
+    for ax, (picture, title) in zip(axes, small, strict=True):
+        ax.imshow(picture, interpolation="bicubic")
+        ax.set_title(title or "the class", fontsize=8.5)
+    for ax in (large, words, *axes):
+        ax.set_axis_off()
+    return figure
+
+
+def plot_gold(quality: pd.DataFrame, least: float, ax: Axes | None = None) -> Axes:
+    """Each annotator's accuracy on pictures with known answers, the worst on top; below the line they are reported.
+
+    Args:
+        quality: see `agreement.gold_quality`. Of many annotators the 30 worst are shown.
+        least: the line, 0-1.
+    """
+    shown = quality.head(30)
+    ax = new_axis(ax, width=6.4, height=1.2 + 0.19 * len(shown))
+    places = np.arange(len(shown))
+    colors = np.where(shown["reported"], COLORS["bad"], COLORS["ink"])
+    ax.hlines(places, shown["low"], shown["high"], color=colors, alpha=0.4, linewidth=2)
+    ax.scatter(shown["accuracy"], places, color=colors, s=28, zorder=3)
+    ax.axvline(100 * least, color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4)
+    ax.set(yticks=places, yticklabels=shown["worker_id"], ylim=(len(shown) - 0.4, -0.6))
+    ax.tick_params(axis="y", labelsize=8)
+    ax.set(xlabel="right on gold (%), mean over yes and no", xlim=(min(25, shown["low"].min() - 2), 101))
+    ax.set(title=f"Gold: answers that are known\n{voters(shown)}")
+    return ax
+
+
+RULE_COLORS = dict(zip(RULES, (COLORS["bad"], COLORS["ink"], COLORS["verified"]), strict=True))
+
+
+def plot_by_workers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Size of the verified split against annotators per image, one line per rule; 95 % Wilson intervals."""
+    ax = new_axis(ax)
+    for rule, rows in table.groupby("rule", sort=False):
+        color = RULE_COLORS[rule]
+        ax.fill_between(rows["workers"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
+        ax.plot(rows["workers"], rows["accepted"], "o-", color=color, label=RULES[rule].title)
+    ax.set(xlabel="annotators per image", ylabel="images accepted (%)", ylim=(None, 101))
+    ax.set(xticks=sorted(table["workers"].unique()), title=f"What more votes do to the verified split\n{voters(table)}")
+    return legend_below(ax, 3)
+
+
+def plot_early_stopping(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Annotators per image under each way to stop asking, with what it changes in words."""
+    ax = new_axis(ax, height=2.6)
+    places = np.arange(len(table))
+    ax.barh(places, table["used"], color=COLORS["verified"], height=0.55)
+    for place, row in zip(places, table.itertuples(), strict=True):
+        text = (
+            f"{row.used:.2f}" if not place else f"{row.used:.2f}: saves {row.saved:.0f} %, changes {row.changed:.1f} %"
+        )
+        ax.text(row.used + 0.05, place, text, va="center", fontsize=9)
+    names = [f"{row.stop}:\n{STOPS[row.stop]}" for row in table.itertuples()]
+    ax.set(yticks=places, yticklabels=names, ylim=(len(table) - 0.5, -0.5), xlim=(0, 1.45 * table["used"].max()))
+    ax.tick_params(axis="y", labelsize=9)
+    ax.set(xlabel="annotators per image", title=f"Stop asking when the majority is clear\n{voters(table)}")
+    return ax
 
 
 def draw_examples(images: np.ndarray, examples: pd.DataFrame, columns: int = 6) -> Figure:
