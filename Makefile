@@ -133,9 +133,9 @@ $(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
 # imports. Whatever is dear (images, checkpoints, predictions) is cached by its own recipe, so a re-run mostly re-plots.
 in = $(addprefix d3s_utils/,$(1))
 GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel.py settings.py profile.py stats.py tables.py \
-	runs.py claims.py imagenet.py pictures.py layouts.py taxonomy.py dataset.py release.py figures/__init__.py \
+	runs.py claims.py imagenet.py pictures.py layouts.py taxonomy.py dataset.py release.py guides.py recipes/__init__.py figures/__init__.py \
 	figures/d3s.mplstyle)
-WORLD   := $(call in,sources.py files.py masks.py photos.py manifest.py guides.py recipes/__init__.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
+WORLD   := $(call in,sources.py files.py masks.py photos.py manifest.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
 	pocket/backgrounds.py pocket/world.py generation.py cluster.py sums.py classifiers.py \
 	pocket/muon.py)
 JUDGE   := $(call in,pocket/__init__.py pocket/judge.py pocket/locator.py) $(wildcard d3s_utils/pocket/weights/judge/*)

@@ -41,8 +41,17 @@ class Run:
         return table
 
     def save_figure(self, name: str, drawn: Axes | Figure) -> Figure:
-        """Write figures/<notebook>_<name>.png and .svg (no timestamps); it comes back closed, to be shown once."""
+        """Write figures/<notebook>_<name>.png and .svg (no timestamps); it comes back closed, to be shown once.
+
+        Where the recipe shifts something else than backgrounds, the figure says so.
+        """
+        from d3s_utils.figures import call_shifts
+        from d3s_utils.recipes import WORD, open_recipe
+
         figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+        word = open_recipe(self.profile).word
+        if word != WORD:
+            call_shifts(figure, word)
         tables.write_figure(self.path("figures", f"{self.notebook}_{name}"), figure)
         return figure
 

@@ -199,6 +199,19 @@ def test_a_class_name_with_markup_is_shown_as_text(evil_outputs, browser, tmp_pa
         press(page, *KEYS)
 
 
+def test_who_comes_when_everything_is_answered_is_thanked(asked_outputs, browser, tmp_path):
+    shutil.copytree(asked_outputs, tmp_path, dirs_exist_ok=True)
+    options = "verification.votes_per_image=1 verification.session=200 verification.gold_rate=0"
+    with Served(tmp_path / "asked.yaml", tmp_path / "outputs", "--set", options) as served:
+        come_in(browser, served.url, "ann")
+        page = browser.new_page()
+        page.goto(served.url)
+        page.fill("#name", "bea")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#done:not([hidden])")
+        assert "nothing left" in page.inner_text("#done-text") and not page.is_visible("#more")
+
+
 # In JupyterLab --------------------------------------------------------------------------------------------------------
 
 

@@ -251,3 +251,44 @@ def test_backgrounds_are_made_once_from_text_and_the_same_in_any_order(tiny_chec
         path.unlink()
     alone = np.asarray(open_backgrounds(profile).picture(ids[1]))
     assert made == ["a photo on grass"] and np.abs(alone.astype(int) - first[1]).max() <= 1
+
+
+# --- what a shift is called ---
+
+
+def test_figures_call_a_shift_by_its_word(tmp_path):
+    import matplotlib.pyplot as plt
+
+    from d3s_utils.runs import Run
+
+    drawn = {}
+    for recipe in ("background", "geography", "past"):
+        figure, ax = plt.subplots()
+        ax.plot([0, 1], [0, 1], label="unusual background")
+        ax.set(
+            title="Which backgrounds are hard?", xlabel="Background", yticks=[0, 1], yticklabels=["background", "class"]
+        )
+        ax.legend()
+        Run(load_profile("smoke", f"recipe={recipe}"), "03_x", tmp_path).save_figure(recipe, figure)
+        figure.canvas.draw()
+        legend = ax.get_legend().get_texts()[0].get_text()
+        ticks = [tick.get_text() for tick in ax.get_yticklabels()]
+        drawn[recipe] = [ax.get_title(loc="left") or ax.get_title(), ax.get_xlabel(), legend, *ticks]
+    assert drawn["background"] == [
+        "Which backgrounds are hard?",
+        "Background",
+        "unusual background",
+        "background",
+        "class",
+    ]
+    assert drawn["geography"] == ["Which countries are hard?", "Country", "unusual country", "country", "class"]
+    assert drawn["past"][0] == "Which decades are hard?"
+
+
+def test_a_recipe_of_ones_own_may_name_its_shift(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text('prompt: "a {class}, {shift}"\nshifts: [red, blue]\nguide: foreground\nword: colour\n')
+    assert read_recipe(path).word == "colour"
+    path.write_text('prompt: "a {class}, {shift}"\nshifts: [red, blue]\nguide: foreground\nword: [1]\n')
+    with pytest.raises(D3SError, match="word must be a noun"):
+        read_recipe(path)

@@ -141,7 +141,7 @@ class Annotator:
     def _side(self, view: dict) -> str:
         name = escape(view["class_name"])
         photographs = "".join(
-            self._image(picture, SMALL, f"photograph {number} of the class {name}")
+            self._image(picture, SMALL, f"photograph {number} of the class {view['class_name']}")
             for number, picture in enumerate(view["examples"], start=1)
         )
         guide = self._image(view["guide"], SMALL, "the guide")

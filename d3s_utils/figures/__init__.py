@@ -5,6 +5,7 @@ A figure is a function of a table and an axis: `ax` in (None makes one), `ax` ou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from matplotlib.transforms import offset_copy
 
 STYLE = Path(__file__).with_name("d3s.mplstyle")
@@ -68,6 +70,27 @@ def legend_below(ax: Axes, columns: int = 3) -> Axes:
     below = offset_copy(ax.transAxes, ax.get_figure(root=True), y=-42, units="points")
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, 0), bbox_transform=below, ncols=columns, handletextpad=0.4)
     return ax
+
+
+def call_shifts(figure: Figure, word: str) -> Figure:
+    """The same figure with `word` ("country") wherever it says background: what a recipe shifts is not always that."""
+
+    def renamed(text: str) -> str:
+        plural = word[:-1] + "ies" if word.endswith("y") else f"{word}s"
+        return re.sub(
+            r"\b([Bb])ackground(s?)\b",
+            lambda found: (lambda new: new.capitalize() if found[1] == "B" else new)(plural if found[2] else word),
+            text,
+        )
+
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if any(renamed(label) != label for label in labels):
+                axis.set_ticks(axis.get_ticklocs(), list(map(renamed, labels)))
+    for text in figure.findobj(Text):
+        text.set_text(renamed(text.get_text()))
+    return figure
 
 
 def image_grid(

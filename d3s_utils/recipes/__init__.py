@@ -3,6 +3,7 @@
     prompt: "a photo of a {class}, {definition}, {shift}"   # parts between commas; one left empty falls away
     shifts: [on grass, in snow]   # or {label: words}, or `backgrounds`: as the background pictures are called
     guide: paste                  # see `guides.KINDS`
+    word: background              # what a shift is called in figures; may be left out
 
 The label of the shift stands in the column `background` of every table, whatever it shifts.
 """
@@ -22,6 +23,7 @@ from d3s_utils.settings import Profile
 
 HERE = Path(__file__).parent
 KEYS = ("prompt", "shifts", "guide")
+WORD = "background"  # what a shift is called where the recipe does not say
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,14 @@ class Recipe:
         template: with {class}, {definition} and {shift}.
         shifts: label and words of each shift; None where they are called as the background pictures are.
         guide: what diffusion starts from, one of `guides.KINDS`.
+        word: what one of the shifts is called in figures, such as "country".
     """
 
     name: str
     template: str
     shifts: tuple[tuple[str, str], ...] | None
     guide: str
+    word: str = WORD
 
     def prompt(self, class_name: str, definition: str | None, shift: str) -> str:
         """The words for one image. `definition` may be missing; `shift` is a label."""
@@ -93,14 +97,17 @@ def read_recipe(path: Path) -> Recipe:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise D3SError(f"recipe: {path} cannot be read ({' '.join(str(error).split())}).") from error
-    if not isinstance(content, dict) or set(content) != set(KEYS):
-        raise D3SError(f"recipe: {path} must have the keys {', '.join(KEYS)}, and no others.")
+    if not isinstance(content, dict) or set(content) - {"word"} != set(KEYS):
+        raise D3SError(f"recipe: {path} must have the keys {', '.join(KEYS)}, may have word, and has no others.")
     template, shifts, guide = (content[key] for key in KEYS)
+    word = content.get("word", WORD)
+    if not isinstance(word, str) or not word.strip():
+        raise D3SError(f"recipe: {path}: word must be a noun, such as country.")
     if not isinstance(template, str) or "{class}" not in template:
         raise D3SError(f"recipe: {path}: prompt must be a text with {{class}} in it.")
     if guide not in KINDS:
         raise D3SError(f"recipe: {path}: there is no guide {guide!r}; choose one of {', '.join(KINDS)}.")
-    return Recipe(path.stem, template, _shifts(shifts, path), guide)
+    return Recipe(path.stem, template, _shifts(shifts, path), guide, word.strip())
 
 
 def _shifts(value: object, path: Path) -> tuple[tuple[str, str], ...] | None:
