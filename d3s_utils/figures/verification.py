@@ -126,18 +126,15 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         across = rows["planted"] if known else np.arange(1, len(rows) + 1)
         ax.vlines(across, rows["low"], rows["high"], color=color, alpha=0.3, linewidth=1.5)
         ax.plot(across, rows["error"], "o", color=color, label=question, markeredgecolor="white")
+    below = ""
     if known:
         most = 1.05 * workers["planted"].max()
-        if len(blind):
-            names = ", ".join(
-                f"{kind}: {rows['error'].min():.0f} to {rows['error'].max():.0f} %"
-                for kind, rows in blind.groupby("kind")
-            )
-            ax.text(
-                0.98, 0.03, f"not shown: who does not look ({names})", transform=ax.transAxes, ha="right", fontsize=9
-            )
+        parts = [
+            f"{kind} {rows['error'].min():.0f} to {rows['error'].max():.0f}" for kind, rows in blind.groupby("kind")
+        ]
+        below = f"\nnot shown, as they do not look: {', '.join(parts)} % against the consensus" if parts else ""
         ax.plot([0, most], [0, most], color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
-    ax.set(xlabel="planted rate of slips (%)" if known else "annotators, from careful to careless")
+    ax.set(xlabel="planted rate of slips (%)" + below if known else "annotators, from careful to careless")
     ax.set(
         ylabel="answers against the consensus (%)", ylim=(-0.3, None), title=f"How reliable are the {voters(workers)}?"
     )
