@@ -88,6 +88,8 @@ def read_gold_votes(run: Run) -> pd.DataFrame:
     if not path.is_file():
         return no_gold_votes()
     gold = require_columns(_read_text(path), "votes", path)
+    if "truth" not in gold:
+        raise D3SError(f"{path} lacks the column truth; delete the file and write it again with annotate --export.")
     return gold.loc[gold["source"] != "simulated", [*COLUMNS["votes"], "truth"]].reset_index(drop=True)
 
 

@@ -7,7 +7,15 @@ from conftest import copy_run
 
 from d3s_utils.agreement import audit, gold_quality
 from d3s_utils.annotation.album import Album, show_task
-from d3s_utils.annotation.plan import candidates, choose, make_plan, photograph_gold, read_gold, worked_examples
+from d3s_utils.annotation.plan import (
+    _another,
+    candidates,
+    choose,
+    make_plan,
+    photograph_gold,
+    read_gold,
+    worked_examples,
+)
 from d3s_utils.annotators import (
     collect_votes,
     describe,
@@ -132,6 +140,13 @@ def test_gold_looks_like_any_other_item(run, manifest):
     assert album.png(f"item/{gold['item_id'].iloc[0]}")[:4] == b"\x89PNG"
     with pytest.raises(D3SError, match="no annotator is shown|No annotator"):
         album.png("photo/somewhere/else")
+
+
+def test_a_trap_asks_for_a_class_that_is_far_in_the_list():
+    names, rng = [f"class {number}" for number in range(100)], rng_for("far")
+    drawn = {_another(names, "class 50", rng, far=10) for _ in range(2000)}
+    assert len(drawn) == 81 and not drawn & {f"class {number}" for number in range(41, 60)}
+    assert _another(["one"], "one", rng) == "one"
 
 
 def test_a_plan_is_the_same_each_time_and_images_keep_their_places(run):

@@ -140,6 +140,33 @@ def test_the_plan_may_grow_but_its_pictures_may_not_change(store):
         store.lay_out(items_of(3, recipe="new"), no_gold())
 
 
+def test_images_of_an_earlier_plan_keep_their_votes_and_are_not_asked_about_any_more(store):
+    store.lay_out(items_of(4), no_gold())
+    store.join("ann")
+    store.assign("ann", 2, 5)
+    voted = answer_all(store, "ann")
+    later = items_of(4)[lambda table: ~table["item_id"].isin(voted)].assign(why="candidate")
+    store.lay_out(later, no_gold())
+    store.join("bea")
+    assert store.assign("bea", 4, 5) == 2 and {item.item_id for item in store.session("bea").items} == set(
+        later["item_id"]
+    )
+    assert store.progress(1) == {"images": 2, "full": 0, "votes": 6, "workers": 1}
+    store.lay_out(items_of(4), no_gold())
+    assert store.progress(1)["full"] == 2
+
+
+def test_a_broken_votes_file_is_named_and_nothing_is_lost(store, tmp_path):
+    store.lay_out(items_of(1), no_gold())
+    store.join("ann")
+    store.assign("ann", 1, 1)
+    answer_all(store, "ann")
+    (tmp_path / "votes.csv").write_text("image_id,who\na,b\n")
+    with pytest.raises(D3SError, match=r"votes\.csv lacks the column"):
+        store.export(tmp_path)
+    assert len(store.votes()) == 3
+
+
 def test_a_file_that_is_none_is_named(tmp_path):
     (tmp_path / "votes.sqlite").write_bytes(b"x" * 5000)
     with pytest.raises(D3SError, match=r"votes\.sqlite is no file of votes"):

@@ -16,6 +16,7 @@ from d3s_utils.annotation.store import ITEM_COLUMNS
 from d3s_utils.dataset import read_dataset
 from d3s_utils.errors import D3SError
 from d3s_utils.photos import open_photos
+from d3s_utils.profile import recipe_hash
 from d3s_utils.runs import Run
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Profile
@@ -151,13 +152,15 @@ def photograph_gold(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Items whose answers are known, because their pictures are photographs: `count` items, and their gold.
 
-    Half of them are traps, shown with another class or another background than they have. Where nobody knows a
-    photograph's background, only the object is known.
+    Half of them are traps, shown with another class or another background than they have; another class is one that is
+    not near in the list of classes, where ImageNet has its look-alikes. Where nobody knows a photograph's background,
+    only the object is known.
 
     Args:
         split: of the photographs; the held-out ones are gold, the others serve as worked examples.
     """
-    table, classes = open_photos(profile).table(split), class_table(profile)
+    photos = open_photos(profile)
+    table, classes = photos.table(split), class_table(profile)
     names, backgrounds = list(classes["class_name"]), list(manifest["background"].unique())
     guides = manifest.groupby(["class_name", "background"])["image_id"].first()
     wnids = classes.set_index("class_name")["wnid"]
@@ -169,17 +172,19 @@ def photograph_gold(
         place_known = photo.background in backgrounds
         name, background = photo.class_name, photo.background if place_known else str(rng.choice(backgrounds))
         if trap == "foreground" or (trap and not place_known):
-            trap, name = "foreground", _another(names, name, rng)
+            trap, name = "foreground", _another(names, name, rng, far=max(1, len(names) // 10))
         elif trap:
             background = _another(backgrounds, background, rng)
         item_id = f"val-{slug(wnids[name])}-{slug(background)}-g{number:03d}"  # looks like any other
         guide = guides.get((name, background), manifest["image_id"].iloc[number % len(manifest)])
-        shown.append((item_id, f"photo/{photo.photo_id}", guide, names.index(name), name, background))
+        recipe = recipe_hash("gold", photos.recipe, photo.photo_id)
+        shown.append((item_id, f"photo/{photo.photo_id}", guide, names.index(name), name, background, recipe))
         questions = ("foreground", "background") if place_known and background != NO_SHIFT else ("foreground",)
         known += [(item_id, question, "no" if question == trap else "yes") for question in questions]
-    items = pd.DataFrame(shown, columns=["item_id", "picture", "guide", "label", "class_name", "background"])
+    columns = ["item_id", "picture", "guide", "label", "class_name", "background", "recipe_hash"]
+    items = pd.DataFrame(shown, columns=columns)
     definitions = classes.set_index("class_name")["definition"]
-    items = items.assign(definition=items["class_name"].map(definitions).fillna(""), why="gold", recipe_hash="")
+    items = items.assign(definition=items["class_name"].map(definitions).fillna(""), why="gold")
     items["background"] = items["background"].replace(NO_SHIFT, "")
     return items, pd.DataFrame(known, columns=GOLD_COLUMNS)
 
@@ -203,8 +208,9 @@ def worked_examples(profile: Profile, manifest: pd.DataFrame) -> list[dict[str, 
     return examples
 
 
-def _another(names: list[str], but: str, rng: np.random.Generator) -> str:
-    others = [name for name in names if name != but] or names
+def _another(names: list[str], but: str, rng: np.random.Generator, far: int = 1) -> str:
+    """One of `names` at least `far` places from `but`."""
+    others = [name for place, name in enumerate(names) if abs(place - names.index(but)) >= far] or names
     return others[rng.integers(len(others))]
 
 

@@ -24,6 +24,7 @@ from d3s_utils.seeds import rng_for
 LEASE = 3600.0  # seconds without a sign of life after which pictures that nobody touched go to somebody else
 LONGEST = 600.0  # seconds that one answer can take; what is longer was a pause
 NAME_LENGTH = 60
+RETIRED = "retired"  # why an image is not asked about any more
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -85,7 +86,9 @@ class Store:
     # What is asked ----------------------------------------------------------------------------------------------------
 
     def lay_out(self, items: pd.DataFrame, gold: pd.DataFrame) -> None:
-        """Put in the items of a plan (see `plan.make_plan`); those that are there stay as they are.
+        """Put in the items of a plan (see `plan.make_plan`).
+
+        Images of an earlier plan that are not in this one keep their votes, and nobody is asked about them any more.
 
         Raises:
             D3SError: an item is there whose picture was made by another recipe since: votes on it would be lost.
@@ -101,9 +104,15 @@ class Store:
         rows = items[list(ITEM_COLUMNS)].astype(object).itertuples(index=False, name=None)
         marks = ", ".join("?" * len(ITEM_COLUMNS))
         with self._at_once():
-            self._db.executemany(f"INSERT OR IGNORE INTO items ({', '.join(ITEM_COLUMNS)}) VALUES ({marks})", rows)
+            self._db.execute(f"UPDATE items SET why = '{RETIRED}' WHERE why != 'gold'")
+            self._db.executemany(
+                f"INSERT INTO items ({', '.join(ITEM_COLUMNS)}) VALUES ({marks}) "
+                "ON CONFLICT (item_id) DO UPDATE SET position = excluded.position, why = excluded.why",
+                rows,
+            )
+            self._db.execute("DELETE FROM gold")
             known = gold[["item_id", "question", "answer"]].itertuples(index=False, name=None)
-            self._db.executemany("INSERT OR IGNORE INTO gold VALUES (?, ?, ?)", known)
+            self._db.executemany("INSERT INTO gold VALUES (?, ?, ?)", known)
 
     def items(self) -> pd.DataFrame:
         """`ITEM_COLUMNS`, in the order of `position`."""
@@ -169,7 +178,7 @@ class Store:
             known = self._unseen(worker, "item_id IN (SELECT item_id FROM gold)", "i.position", gold)
             asked = self._unseen(
                 worker,
-                "i.why != 'gold' AND item_id NOT IN (SELECT item_id FROM gold) "
+                f"i.why NOT IN ('gold', '{RETIRED}') AND item_id NOT IN (SELECT item_id FROM gold) "
                 f"AND COALESCE(n, 0) < {votes_per_image:d}",
                 "COALESCE(n, 0) DESC, i.position",
                 size - len(known),
@@ -253,7 +262,7 @@ class Store:
 
     def progress(self, votes_per_image: int) -> dict[str, int]:
         """images asked about, images with all their votes, votes, workers."""
-        asked = "SELECT item_id FROM items WHERE why != 'gold'"
+        asked = f"SELECT item_id FROM items WHERE why NOT IN ('gold', '{RETIRED}')"
         full = (
             f"SELECT COUNT(*) FROM (SELECT item_id FROM votes WHERE question = 'foreground' AND item_id IN ({asked}) "
             "GROUP BY item_id HAVING COUNT(*) >= ?)"
@@ -293,7 +302,7 @@ class Store:
     def _adopt(self, path: Path) -> None:
         if not path.is_file():
             return
-        older = pd.read_csv(path, dtype=str, keep_default_na=False)
+        older = tables.require_columns(pd.read_csv(path, dtype=str, keep_default_na=False), "votes", path)
         met = {
             name
             for (name,) in self._db.execute("SELECT DISTINCT worker_id FROM votes UNION SELECT worker_id FROM workers")
