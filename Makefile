@@ -7,11 +7,14 @@
 # PROFILE  a name in d3s_utils/profiles or a YAML file of your own; the run is called after it
 # SET      single keys on top of the profile
 # ENV      "conda" uses the active conda environment (environment.yml) in place of .venv
+# HOST, PORT  where `make annotate` serves its page
 
 PROFILE := pocket
 SET     :=
 ENV     := venv
 BASE_PYTHON := python3
+HOST    := 127.0.0.1
+PORT    := 8765
 
 RUN  := $(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(PROFILE))))
 OUT  := $(if $(D3S_OUTPUTS),$(D3S_OUTPUTS),outputs)/$(RUN)
@@ -58,8 +61,8 @@ dataset: $(READY)  ## the images alone, as a release: shards, card, Croissant me
 	@$(PYTHON) -m d3s_utils generate $(WITH)
 	@$(PYTHON) -m d3s_utils verify $(OUT)/dataset
 
-annotate: $(EXEC)/01_generation.ipynb  ## the page on which people verify the images; notebook 02 then goes by their votes
-	@$(PYTHON) -m d3s_utils annotate $(WITH)
+annotate: $(EXEC)/01_generation.ipynb  ## the page on which people verify the images (HOST=0.0.0.0 for a class)
+	@$(PYTHON) -m d3s_utils annotate $(WITH) --host "$(HOST)" --port "$(PORT)"
 
 check: $(READY)  ## compare this run with the committed reference
 	@$(PYTHON) -m d3s_utils.check $(WITH)
@@ -81,6 +84,8 @@ pocket-generator: $(READY)  ## train the pocket generator again, from nothing (h
 
 clean:  ## remove this run; other runs, the reference and the environment stay
 	@test "$(RUN)" != reference || { echo "outputs/reference is committed and stays"; exit 1; }
+	@! test -e "$(OUT)/annotation/votes.sqlite" || { echo "$(OUT)/annotation holds what people voted; move it away first."; exit 1; }
+	@! grep -qsE ',(local|mturk)(,|$$)' "$(OUT)/votes.csv" || { echo "$(OUT)/votes.csv holds people's votes; move it away first."; exit 1; }
 	rm -rf "$(OUT)"
 
 help:  ## list the targets

@@ -32,6 +32,7 @@ from d3s_utils.profile import load_profile, to_yaml
 sys.modules.setdefault("rfc3987_syntax", None)
 
 SAMPLE_SECONDS = 0.25  # between two looks at the kernel's memory
+MTIME_STEP = 2.0  # seconds, the coarsest that file systems tell times in
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,16 @@ class Files:
         for path in (self.finished, self.failed, self.part, self.page, self.runtime):
             path.unlink(missing_ok=True)
 
+    def drop_older(self, moment: float) -> None:
+        """Remove tables and figures that this notebook left before `moment` and has not written again since.
+
+        They are those of other votes or settings, and the report would show them as if they were of this run.
+        """
+        for kind in ("tables", "figures"):
+            for path in (self.folder / kind).glob(f"{self.name}_*"):
+                if path.stat().st_mtime < moment - MTIME_STEP:
+                    path.unlink(missing_ok=True)
+
 
 def run_notebook(notebook: Path, profile: str, overrides: str = "") -> Path:
     """Execute `notebook` under `profile` and return the finished copy.
@@ -81,11 +92,13 @@ def run_notebook(notebook: Path, profile: str, overrides: str = "") -> Path:
     with one_at_a_time(files.folder):
         files.clear()
         say(f"{files.name}: running under profile {settings.name}")
+        begun = time.time()
         runtime = execute(notebook, {"profile": profile, "overrides": overrides}, files)
         tables.write_json(
             files.runtime, {"notebook": files.name, **runtime, "device": describe_device(settings.device)}
         )
         write_page(files)
+        files.drop_older(begun)
         os.replace(files.part, files.finished)
     say(f"{files.name}: done in {runtime['seconds']:.0f} s, at most {runtime['peak_memory_mb']:.0f} MB")
     return files.finished

@@ -154,3 +154,38 @@ def test_a_second_run_from_nothing_leaves_the_same_bytes(made, tmp_path):
     assert len(compared) > 20
     differ = [str(name) for name in compared if (made.folder / name).read_bytes() != (again / name).read_bytes()]
     assert differ == []
+
+
+def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monkeypatch):
+    """Three people vote on some images; notebook 02 is run again, and nobody is called simulated any more."""
+    import shutil
+
+    from d3s_utils.annotation.desk import open_desk
+    from d3s_utils.run import main
+    from d3s_utils.runs import open_run
+
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
+    shutil.copytree(made.folder, tmp_path / "smoke")
+    run = open_run("smoke", "02_human_verification")
+    desk = open_desk(run)
+    for number, name in enumerate(("ann", "bea", "cy")):
+        view = desk.more(desk.store.join(name))
+        while view["item"] is not None:
+            answer = "no" if view["open"] == "adult" or (view["number"] + number) % 6 == 0 else "yes"
+            view = desk.answer(name, view["item"], view["open"], answer, 2.0)
+    desk.store.export(run.folder)
+    before = (run.folder / "votes.csv").read_bytes()
+    assert main([str(paths.NOTEBOOKS / "02_human_verification.ipynb"), "--profile", "smoke"]) == 0
+    assert (run.folder / "votes.csv").read_bytes() == before
+    verified = tables.read_table(run.folder / "verified.csv")
+    assert set(verified["source"]) == {"local"} and verified["accepted"].any() and verified["n_votes"].max() == 3
+    claims = tables.read_table(run.folder / "claims" / "02_human_verification.csv")
+    assert "simulated" not in set(claims["status"])
+    page = (run.folder / "html" / "02_human_verification.html").read_text()
+    assert "Local annotators: 3 of them" in page
+    cost = tables.read_table(run.folder / "tables" / "02_human_verification_cost.csv")
+    assert cost["hours"].iloc[0] > 0 and cost["workers"].iloc[0] == 3
+    assert (made.folder / "tables" / "02_human_verification_rule_errors.csv").is_file()
+    for kind in ("tables", "figures"):
+        assert not list((run.folder / kind).glob("02_human_verification_rule_errors.*")), "of the simulated ones"
+    assert list((run.folder / "tables").glob("01_generation_*")), "other notebooks' files stay"

@@ -137,6 +137,29 @@ def test_clean_removes_this_run_alone_and_never_the_reference(make):
     assert sorted(path.name for path in outputs.iterdir()) == ["reference", "smoke"]
 
 
+def test_clean_spares_what_people_voted(make):
+    outputs = Path(os.environ["D3S_OUTPUTS"]) / "pocket"
+    (outputs / "annotation").mkdir(parents=True)
+    votes = outputs / "votes.csv"
+    votes.write_text("image_id,worker_id,question,answer,source\na,ann,adult,no,local\n")
+    status, lines = make("clean")
+    assert status != 0 and "votes.csv holds people's votes" in lines[-1] and votes.exists()
+    votes.write_text("image_id,worker_id,question,answer,source\na,x,adult,no,simulated\n")
+    (outputs / "annotation" / "votes.sqlite").touch()
+    status, lines = make("clean")
+    assert status != 0 and "annotation holds what people voted" in lines[-1]
+    (outputs / "annotation" / "votes.sqlite").unlink()
+    assert make("clean")[0] == 0 and not outputs.exists()
+
+
+def test_new_votes_run_again_what_goes_by_them(make):
+    make("all")
+    votes = Path(os.environ["D3S_OUTPUTS"]) / "pocket" / "votes.csv"
+    votes.write_text("image_id,worker_id,question,answer,source\n")
+    assert sorted(started(make("all")[1])) == ["02", "03", "04", "05", "06"]
+    assert started(make("all")[1]) == []
+
+
 def test_help_names_every_target(make):
     text = "\n".join(make("help")[1])
     phony = re.search(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)[1].split()
