@@ -140,6 +140,22 @@ def test_the_plan_may_grow_but_its_pictures_may_not_change(store):
         store.lay_out(items_of(3, recipe="new"), no_gold())
 
 
+def test_when_the_last_vote_is_taken_back_no_file_keeps_it(store, tmp_path):
+    store.lay_out(items_of(1), no_gold())
+    store.join("ann")
+    store.assign("ann", 1, 1)
+    item = store.session("ann").items[0]
+    store.record("ann", item, "adult", "no")
+    store.export(tmp_path)
+    store.take_back("ann", item.item_id, "adult")
+    store.export(tmp_path)
+    assert not (tmp_path / "votes.csv").exists()
+    simulated = "image_id,worker_id,question,answer,source\nval-000,simulated-00,adult,no,simulated\n"
+    (tmp_path / "votes.csv").write_text(simulated)
+    store.export(tmp_path)
+    assert (tmp_path / "votes.csv").read_text() == simulated
+
+
 def test_images_of_an_earlier_plan_keep_their_votes_and_are_not_asked_about_any_more(store):
     store.lay_out(items_of(4), no_gold())
     store.join("ann")

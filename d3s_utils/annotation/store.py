@@ -20,6 +20,7 @@ from d3s_utils import tables
 from d3s_utils.annotation.task import Item, Session, check_answer
 from d3s_utils.errors import D3SError
 from d3s_utils.seeds import rng_for
+from d3s_utils.votes import people_voted
 
 LEASE = 3600.0  # seconds without a sign of life after which pictures that nobody touched go to somebody else
 LONGEST = 600.0  # seconds that one answer can take; what is longer was a pause
@@ -291,12 +292,10 @@ class Store:
         on_gold = votes.merge(
             gold.rename(columns={"item_id": "image_id", "answer": "truth"}), on=["image_id", "question"]
         )
-        if len(on_gold):
-            columns = [*tables.COLUMNS["votes"], "truth", "seconds", "answered_at"]
-            tables.write_table(Path(folder) / "gold_votes.csv", on_gold[columns])
+        columns = [*tables.COLUMNS["votes"], "truth", "seconds", "answered_at"]
+        _write_or_remove(Path(folder) / "gold_votes.csv", on_gold[columns])
         votes = votes[votes["why"].ne("gold")].drop(columns="why").reset_index(drop=True)
-        if len(votes):
-            tables.write_table(path, votes)
+        _write_or_remove(path, votes)
         return votes
 
     def _adopt(self, path: Path) -> None:
@@ -310,6 +309,14 @@ class Store:
         strangers = older[older["source"].ne("simulated") & ~older["worker_id"].isin(met)]
         if len(strangers):
             self.add(strangers.replace("", None))
+
+
+def _write_or_remove(path: Path, votes: pd.DataFrame) -> None:
+    """Write the votes; of none no file is left, but for one that holds simulated ones."""
+    if len(votes):
+        tables.write_table(path, votes)
+    elif people_voted(path):
+        path.unlink()  # they were taken back
 
 
 def stamp(moment: float) -> str:
