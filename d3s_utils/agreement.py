@@ -174,7 +174,8 @@ def early_stopping(votes: pd.DataFrame, key: tuple = (0,)) -> pd.DataFrame:
         seat = np.where(done.any(axis=1), done.argmax(axis=1) + 1, size)
         image = pd.Series(seat, table.index).groupby("image_id").max()
         last = image.reindex(table.index.get_level_values("image_id")).to_numpy() - 1
-        yes = pd.Series(lead[np.arange(len(lead)), last] > 0, table.index).unstack("question")
+        yes = pd.Series(lead[np.arange(len(lead)), last] > 0, table.index)
+        yes = yes.unstack("question", fill_value=False)  # a question that nobody answered yet has no yes
         verdict = yes.get("foreground", True) & yes.get("background", True) & ~yes.get("adult", False)
         whole = verdict if whole is None else whole
         full = pd.Series(size, table.index).groupby("image_id").max()

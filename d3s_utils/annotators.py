@@ -57,6 +57,13 @@ class Collected:
     def simulated(self) -> bool:
         return self.workers is not None
 
+    @property
+    def example(self) -> pd.Series:
+        """The first item of the plan that somebody voted on; the first of all where nobody did."""
+        asked = self.plan.asked
+        voted = asked[asked["item_id"].isin(self.votes["image_id"])]
+        return (voted if len(voted) else asked).iloc[0]
+
 
 def collect_votes(run: Run, images: np.ndarray, table: pd.DataFrame) -> Collected:
     """The votes of `run`: people's where there are any, else simulated ones.

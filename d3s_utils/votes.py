@@ -7,7 +7,7 @@ background there, is it adult content. Votes say in `source` whose they are, and
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ def read_votes(path: str | Path, image_ids: Sequence[str], recipes: pd.Series | 
             one worker to one question. It names the line of the file and the mend.
     """
     path = paths.resolve(path)
-    table = require_columns(_read_text(path), "votes", path)
+    table = require_columns(read_text(path), "votes", path)
     votes = table[COLUMNS["votes"]]
     if not len(votes):
         raise D3SError(f"{path} holds no votes; add one line per image, worker and question.")
@@ -87,13 +87,13 @@ def read_gold_votes(run: Run) -> pd.DataFrame:
     path = run.folder / "gold_votes.csv"
     if not path.is_file():
         return no_gold_votes()
-    gold = require_columns(_read_text(path), "votes", path)
+    gold = require_columns(read_text(path), "votes", path)
     if "truth" not in gold:
         raise D3SError(f"{path} lacks the column truth; delete the file and write it again with annotate --export.")
     return gold.loc[gold["source"] != "simulated", [*COLUMNS["votes"], "truth"]].reset_index(drop=True)
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def read_text(path: Path) -> pd.DataFrame:
     """All fields as text, each row numbered by its place in the file; blank lines left out."""
     if not path.is_file():
         raise D3SError(
@@ -101,7 +101,9 @@ def _read_text(path: Path) -> pd.DataFrame:
             f"{', '.join(COLUMNS['votes'])}, or verification.source to simulated."
         )
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False).fillna("")
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False, encoding="utf-8-sig"
+        ).fillna("")
     except (ValueError, OSError) as error:
         raise D3SError(f"{path} cannot be read as CSV ({error}); write it as UTF-8 text with a header line.") from error
     return table[(table != "").any(axis=1)]
@@ -109,10 +111,7 @@ def _read_text(path: Path) -> pd.DataFrame:
 
 def _check_values(votes: pd.DataFrame, path: Path, image_ids: Sequence[str]) -> None:
     """Every value is one of those allowed, and every image is known."""
-    for column, allowed in {"question": QUESTIONS, "answer": ANSWERS, "source": tuple(ANNOTATORS)}.items():
-        wrong = votes.loc[~votes[column].isin(allowed), column]
-        if len(wrong):
-            raise D3SError(f"{path}, line {_line(wrong)}: {column} is {wrong.iloc[0]!r}; write {' or '.join(allowed)}.")
+    check_words(votes, path, {"question": QUESTIONS, "answer": ANSWERS, "source": tuple(ANNOTATORS)})
     nameless = votes.loc[votes["worker_id"].str.strip() == "", "worker_id"]
     if len(nameless):
         raise D3SError(f"{path}, line {_line(nameless)}: worker_id is empty; give every annotator a name.")
@@ -122,6 +121,14 @@ def _check_values(votes: pd.DataFrame, path: Path, image_ids: Sequence[str]) -> 
             f"{path}, line {_line(unknown)}: this run has no validation image {unknown.iloc[0]!r}; "
             "delete the line, or open the run the votes were given for."
         )
+
+
+def check_words(table: pd.DataFrame, path: Path, allowed: Mapping[str, Sequence[str]]) -> None:
+    """Raise D3SError, naming the line, unless every value of these columns is one of those allowed."""
+    for column, words in allowed.items():
+        wrong = table.loc[~table[column].isin(words), column]
+        if len(wrong):
+            raise D3SError(f"{path}, line {_line(wrong)}: {column} is {wrong.iloc[0]!r}; write {' or '.join(words)}.")
 
 
 def _check_once(votes: pd.DataFrame, path: Path) -> None:

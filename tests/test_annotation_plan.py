@@ -164,9 +164,9 @@ def test_gold_of_ones_own(run, manifest, tmp_path):
     plan = make_plan(reopened(run, f"verification.gold={path}"))
     assert len(plan.items) == 200 and list(plan.gold["item_id"]) == [names[0]]
     for line, named in [
-        ("x,foreground,no", "line 2: image_id is 'x'"),
+        ("x,foreground,no", "line 2: nobody is asked about 'x'"),
         (f"{names[0]},taste,no", "question is 'taste'"),
-        (f"{names[0]},adult,maybe", "no or yes"),
+        (f"{names[0]},adult,maybe", "yes or no"),
     ]:
         path.write_text(f"image_id,question,answer\n{line}\n")
         with pytest.raises(D3SError, match=named):

@@ -157,10 +157,26 @@ def test_who_comes_from_elsewhere_needs_the_token(place):
     profile, outputs = place
     with Served(profile, outputs, "--host", "0.0.0.0") as page:
         token = page.url.partition("token=")[2]
+        assert "0.0.0.0" not in page.url, "an address that others can open"
         assert len(token) >= 16
         client = Client(page.port)
         assert client.join("ann")[0] == 403 and client.join("ann", "wrong")[0] == 403
         assert client.join("ann", token)[0] == 200 and client.ask("GET", "/api/state")[0] == 200
+
+
+def test_an_image_made_anew_is_not_shown_from_the_browsers_memory(place):
+    profile, outputs = place
+    with Served(profile, outputs) as page:
+        client = Client(page.port)
+        _, view = client.join("ann")
+        client._http.request("GET", view["picture"], headers={"Cookie": client.cookie})
+        first = client._http.getresponse()
+        first.read()
+        assert "no-cache" in first.headers["Cache-Control"]
+        again = {"Cookie": client.cookie, "If-None-Match": first.headers["Etag"]}
+        client._http.request("GET", view["picture"], headers=again)
+        same = client._http.getresponse()
+        assert same.status == 304 and same.read() == b""
 
 
 def test_export_says_how_far_things_are(place, capsys):

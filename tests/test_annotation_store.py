@@ -136,6 +136,10 @@ def test_the_plan_may_grow_but_its_pictures_may_not_change(store):
     store.lay_out(items_of(2), no_gold())
     store.lay_out(items_of(3), no_gold())
     assert len(store.items()) == 3
+    store.lay_out(items_of(3, recipe="r"), no_gold())
+    store.join("ann")
+    store.assign("ann", 3, 1)
+    answer_all(store, "ann")
     with pytest.raises(D3SError, match="another picture of 'val-000'"):
         store.lay_out(items_of(3, recipe="new"), no_gold())
 
@@ -170,6 +174,12 @@ def test_images_of_an_earlier_plan_keep_their_votes_and_are_not_asked_about_any_
     assert store.progress(1) == {"images": 2, "full": 0, "votes": 6, "workers": 1}
     store.lay_out(items_of(4), no_gold())
     assert store.progress(1)["full"] == 2
+
+
+def test_pictures_nobody_voted_on_may_be_made_anew(store):
+    store.lay_out(items_of(2), no_gold())
+    store.lay_out(items_of(2, recipe="new").assign(class_name="teapot"), no_gold())
+    assert set(store.items()["recipe_hash"]) == {"new"} and set(store.items()["class_name"]) == {"teapot"}
 
 
 def test_a_broken_votes_file_is_named_and_nothing_is_lost(store, tmp_path):

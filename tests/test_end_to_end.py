@@ -157,7 +157,7 @@ def test_a_second_run_from_nothing_leaves_the_same_bytes(made, tmp_path):
 
 
 def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monkeypatch):
-    """Three people vote on some images; notebook 02 is run again, and nobody is called simulated any more."""
+    """Three people vote on some images, one stops within a picture; nobody is called simulated then."""
     import shutil
 
     from d3s_utils.annotation.desk import open_desk
@@ -170,7 +170,7 @@ def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monke
     desk = open_desk(run)
     for number, name in enumerate(("ann", "bea", "cy")):
         view = desk.more(desk.store.join(name))
-        while view["item"] is not None:
+        while view["item"] is not None and (name, view["number"], view["open"]) != ("cy", 9, "background"):
             answer = "no" if view["open"] == "adult" or (view["number"] + number) % 6 == 0 else "yes"
             view = desk.answer(name, view["item"], view["open"], answer, 2.0)
     desk.store.export(run.folder)
@@ -179,6 +179,8 @@ def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monke
     assert (run.folder / "votes.csv").read_bytes() == before
     verified = tables.read_table(run.folder / "verified.csv")
     assert set(verified["source"]) == {"local"} and verified["accepted"].any() and verified["n_votes"].max() == 3
+    shares = tables.read_table(run.folder / "tables" / "02_human_verification_acceptance.csv")
+    assert (shares["n"] == (verified["n_votes"] > 0).sum() / 3).all(), "what nobody voted on yet is not called refused"
     claims = tables.read_table(run.folder / "claims" / "02_human_verification.csv")
     assert "simulated" not in set(claims["status"])
     page = (run.folder / "html" / "02_human_verification.html").read_text()

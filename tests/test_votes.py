@@ -451,6 +451,13 @@ def test_stopping_when_certain_changes_nothing_and_saves_something():
     }
 
 
+def test_a_picture_left_in_the_middle_has_no_yes_to_what_was_not_asked():
+    votes = ballot(("a", "ann", "y", "y", "n"), ("b", "ann", "y", "-", "-"))
+    assert early_stopping(votes).set_index("stop")["changed"].eq(0).all()
+    decided = verify(votes).set_index(["rule", "image_id"])["accepted"]
+    assert all(decided[rule].to_dict() == {"a": True, "b": False} for rule in RULES)
+
+
 def test_cost_counts_visits_and_hours_where_they_are_known():
     votes = ballot(*[(image, worker, "y", "y", "n") for image in "ab" for worker in "xyz"])
     row = cost(votes).iloc[0]

@@ -21,7 +21,7 @@ from d3s_utils.runs import Run
 from d3s_utils.seeds import rng_for
 from d3s_utils.settings import Profile
 from d3s_utils.taxonomy import class_table, slug
-from d3s_utils.votes import ANSWERS, QUESTIONS
+from d3s_utils.votes import ANSWERS, QUESTIONS, check_words, read_text
 
 GOLD = (10, 200)  # gold items at least and at most
 NO_SHIFT = "as it is"  # the label of a recipe that shifts nothing
@@ -223,15 +223,13 @@ def read_gold(path: str, image_ids: pd.Series) -> pd.DataFrame:
     file = paths.resolve(path)
     if not file.is_file():
         raise D3SError(f"verification.gold: there is no file {file}; name one, or write photographs or null.")
-    table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = read_text(file)
     missing = [name for name in ("image_id", "question", "answer") if name not in table]
     if missing:
         raise D3SError(f"{file} lacks the column(s) {', '.join(missing)}; it has image_id, question and answer.")
-    allowed = {"image_id": set(image_ids), "question": set(QUESTIONS), "answer": set(ANSWERS)}
-    for column, values in allowed.items():
-        wrong = table.index[~table[column].isin(values)]
-        if len(wrong):
-            value, line = table.loc[wrong[0], column], wrong[0] + 2
-            known = "an image that is asked about" if column == "image_id" else " or ".join(sorted(values))
-            raise D3SError(f"{file}, line {line}: {column} is {value!r}; write {known}.")
+    check_words(table, file, {"question": QUESTIONS, "answer": ANSWERS})
+    strange = table.index[~table["image_id"].isin(image_ids)]
+    if len(strange):
+        name, line = table.loc[strange[0], "image_id"], strange[0] + 2
+        raise D3SError(f"{file}, line {line}: nobody is asked about {name!r}; name an image of the plan.")
     return table.rename(columns={"image_id": "item_id"})[GOLD_COLUMNS].drop_duplicates(["item_id", "question"])

@@ -17,6 +17,7 @@ import ipaddress
 import json
 import secrets
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, unquote
 
@@ -120,7 +121,7 @@ class Picture(Handler):
         name, loop = unquote(name), asyncio.get_running_loop()
         data = await loop.run_in_executor(self.settings["readers"], self.desk.album.png, name)
         self.set_header("Content-Type", "image/png")
-        self.set_header("Cache-Control", "private, max-age=86400")
+        self.set_header("Cache-Control", "private, no-cache")  # an image made anew has the name of the old one
         self.finish(data)
 
 
@@ -180,6 +181,20 @@ def is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def reachable(host: str) -> str:
+    """How a browser reaches what is served at `host`: for all addresses of this machine, the one others know it by."""
+    if host == "localhost":
+        return "127.0.0.1"
+    if host not in ("0.0.0.0", "::", ""):
+        return f"[{host}]" if ":" in host else host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address (RFC 5737); connecting a datagram sends nothing
+            return probe.getsockname()[0]
+        except OSError:
+            return socket.gethostname()
+
+
 def application(desk: Desk, run: str, local: bool, token: str | None) -> web.Application:
     """The pages for `desk`.
 
@@ -202,11 +217,11 @@ def application(desk: Desk, run: str, local: bool, token: str | None) -> web.App
 
 async def serve(desk: Desk, run: str, host: str, port: int, token: str | None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    local = is_local(host)
+    local, shown = is_local(host), reachable(host)
     sockets = bind_sockets(port, "127.0.0.1" if host == "localhost" else host)
     server = HTTPServer(application(desk, run, local, token), max_body_size=65536)
     server.add_sockets(sockets)
-    shown, number = ("127.0.0.1" if local else host), sockets[0].getsockname()[1]
+    number = sockets[0].getsockname()[1]
     print(f"http://{shown}:{number}/" + (f"?token={quote(token)}" if token else ""), flush=True)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for kind in (signal.SIGINT, signal.SIGTERM):

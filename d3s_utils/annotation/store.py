@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS items (
 CREATE TABLE IF NOT EXISTS gold (
     item_id TEXT, question TEXT, answer TEXT, PRIMARY KEY (item_id, question)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS workers (
-    worker_id TEXT PRIMARY KEY, source TEXT NOT NULL, active_at REAL NOT NULL) WITHOUT ROWID;
+    worker_id TEXT PRIMARY KEY, active_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS assignments (
     worker_id TEXT, item_id TEXT, session INTEGER NOT NULL, place INTEGER NOT NULL,
     PRIMARY KEY (worker_id, item_id)) WITHOUT ROWID;
@@ -92,9 +92,10 @@ class Store:
         Images of an earlier plan that are not in this one keep their votes, and nobody is asked about them any more.
 
         Raises:
-            D3SError: an item is there whose picture was made by another recipe since: votes on it would be lost.
+            D3SError: there are votes on an item whose picture has been made by another recipe since.
         """
-        there = dict(self._db.execute("SELECT item_id, recipe_hash FROM items"))
+        voted = "SELECT item_id, recipe_hash FROM items WHERE item_id IN (SELECT item_id FROM votes)"
+        there = dict(self._db.execute(voted))
         planned = dict(zip(items["item_id"], items["recipe_hash"], strict=True))
         changed = next((name for name, recipe in planned.items() if there.get(name, recipe) != recipe), None)
         if changed is not None:
@@ -104,11 +105,12 @@ class Store:
             )
         rows = items[list(ITEM_COLUMNS)].astype(object).itertuples(index=False, name=None)
         marks = ", ".join("?" * len(ITEM_COLUMNS))
+        anew = ", ".join(f"{name} = excluded.{name}" for name in ITEM_COLUMNS[1:])
         with self._at_once():
             self._db.execute(f"UPDATE items SET why = '{RETIRED}' WHERE why != 'gold'")
             self._db.executemany(
                 f"INSERT INTO items ({', '.join(ITEM_COLUMNS)}) VALUES ({marks}) "
-                "ON CONFLICT (item_id) DO UPDATE SET position = excluded.position, why = excluded.why",
+                f"ON CONFLICT (item_id) DO UPDATE SET {anew}",
                 rows,
             )
             self._db.execute("DELETE FROM gold")
@@ -134,7 +136,7 @@ class Store:
 
     # Who answers it ---------------------------------------------------------------------------------------------------
 
-    def join(self, worker: str, source: str = "local") -> str:
+    def join(self, worker: str) -> str:
         """Let `worker` in, or back in; hands back the name in the spelling that is stored.
 
         Raises:
@@ -144,8 +146,8 @@ class Store:
         if not worker or len(worker) > NAME_LENGTH or not worker.isprintable():
             raise D3SError(f"A name has 1 to {NAME_LENGTH} visible characters; choose another.")
         self._db.execute(
-            "INSERT INTO workers VALUES (?, ?, ?) ON CONFLICT (worker_id) DO UPDATE SET active_at = excluded.active_at",
-            (worker, source, time.time()),
+            "INSERT INTO workers VALUES (?, ?) ON CONFLICT (worker_id) DO UPDATE SET active_at = excluded.active_at",
+            (worker, time.time()),
         )
         return worker
 

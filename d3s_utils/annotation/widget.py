@@ -115,7 +115,7 @@ class Annotator:
     def show(self, view: dict) -> None:
         """Show a view of the desk's (see `Session.view`)."""
         self.view = view
-        item, done = view["item"], view["item"] is None
+        done = view["item"] is None
         self.steps["more"].layout.display = None if done else "none"
         for name in ("previous", "next"):
             self.steps[name].disabled = view.get(name) is None
@@ -136,7 +136,6 @@ class Annotator:
             "" if done else self._image(view["picture"], LARGE, f"picture {view['number']}, to be judged")
         )
         self.side.value = "" if done else self._side(view)
-        self.shown = item
 
     def _side(self, view: dict) -> str:
         name = escape(view["class_name"])

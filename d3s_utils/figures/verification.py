@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from d3s_utils.agreement import STOPS
 from d3s_utils.annotation.task import Item, wording
@@ -102,7 +103,12 @@ def plot_agreement(agreement: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Krippendorff's alpha per question with its bootstrap interval, and the share of agreeing pairs in words."""
     ax = new_axis(ax, height=2.6)
     rows = agreement.assign(
-        name=[f"{row.question} ({row.pairs_agree:.0f} % of pairs agree)" for row in agreement.itertuples()]
+        name=[
+            f"{row.question} ({row.pairs_agree:.0f} % of pairs agree)"
+            if row.pairs_agree == row.pairs_agree
+            else f"{row.question} (no image has two votes)"
+            for row in agreement.itertuples()
+        ]
     )
     interval_dots(rows, "name", "alpha", ax=ax)
     low = np.nanmin([0.0, *agreement["low"]])
@@ -134,6 +140,8 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ]
         below = f"\nnot shown, as they do not look: {', '.join(parts)} % against the consensus" if parts else ""
         ax.plot([0, most], [0, most], color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
+    if not known:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="planted rate of slips (%)" + below if known else "annotators, from careful to careless")
     ax.set(
         ylabel="answers against the consensus (%)", ylim=(-0.3, None), title=f"How reliable are the {voters(workers)}?"
@@ -241,4 +249,7 @@ def draw_examples(images: np.ndarray, examples: pd.DataFrame, columns: int = 6) 
 
 
 def _caption(row) -> str:
-    return f"{row.class_name}\n{row.background}\n{100 * row.p_foreground:.0f} / {100 * row.p_background:.0f} %"
+    shares = [
+        "-" if p != p else f"{100 * p:.0f}" for p in (row.p_foreground, row.p_background)
+    ]  # "-": nobody was asked
+    return f"{row.class_name}\n{row.background}\n{shares[0]} / {shares[1]} %"

@@ -57,7 +57,7 @@ function show(next) {
   $("count").textContent = `picture ${view.number} of ${view.of}`;
   if ($("picture").dataset.item !== view.item) {
     $("picture").dataset.item = view.item;
-    scrollTo(0, 0);
+    scrollTo({ top: 0, behavior: "instant" }); // the style sheet scrolls smoothly elsewhere
     $("picture").src = view.picture;
     $("picture").alt = `Picture ${view.number} of ${view.of}, to be judged`;
     $("guide").src = view.guide;
