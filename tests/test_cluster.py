@@ -19,6 +19,12 @@ SMALL = (
 )
 
 
+RAY = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_worker_niceness": "0",
+}  # Ray's 15 starves workers on a machine shared by others
+
+
 def run_in(folder, checkpoint, more=""):
     profile = load_profile("smoke", f"generator.model={checkpoint} {SMALL} {more}")
     return Run(profile, "01_generation", folder)
@@ -58,7 +64,10 @@ def report(line):
 
 run = Run(load_profile("smoke", sys.argv[1]), "01_generation", Path(sys.argv[2]))
 generation.generate_dataset(run, report=report)
-print(len(lines), "shards", sum(node["Alive"] for node in ray.nodes()), "nodes left", flush=True)
+print(len(lines), "shards", flush=True)
+while any(node["Alive"] for node in ray.nodes() if node["NodeID"] == doomed.node_id):
+    time.sleep(0.1)  # the last shards may be quicker than the news
+print("the node is gone", flush=True)
 ray.shutdown()
 nodes.shutdown()
 """
@@ -66,18 +75,16 @@ nodes.shutdown()
 
 def test_a_node_killed_in_the_middle_leaves_the_same_dataset(serial, tiny_checkpoint, tmp_path):
     pytest.importorskip("ray")
-    quick = {
-        "RAY_health_check_period_ms": "500",
-        "RAY_health_check_failure_threshold": "3",
-        "RAY_AUTH_MODE": "disabled",
-    }
+    # Ray waits 15 s for a silent node; much less than this would take the other one for dead on a busy machine.
+    patience = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "6"}
     overrides = f"generator.model={tiny_checkpoint} {SMALL} dataset.engine=ray"
     done = subprocess.run(
         [sys.executable, "-c", NODE_LOSS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=300,
-        env=os.environ | quick | {"RAY_AUTH_MODE": "disabled"}, capture_output=True, text=True,
+        env=os.environ | RAY | patience, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "one node killed" in done.stdout and "16 shards 2 nodes left" in done.stdout  # the head and one other
+    for line in ("one node killed", "16 shards", "the node is gone"):
+        assert line in done.stdout
     assert sums.read_sums(tmp_path / "dataset") == serial
     assert sums.problems(tmp_path / "dataset") == [] and not list((tmp_path / "dataset" / "data").glob(".*"))
 
@@ -107,7 +114,7 @@ def test_two_workers_train_one_split_and_a_dead_one_is_made_up_for(tiny_checkpoi
     )
     done = subprocess.run(
         [sys.executable, "-c", TWO_WORKERS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=400,
-        env=os.environ | {"RAY_AUTH_MODE": "disabled", "DIE_ONCE": str(tmp_path), "PYTHONPATH": str(tmp_path / "trap")},
+        env=os.environ | RAY | {"DIE_ONCE": str(tmp_path), "PYTHONPATH": str(tmp_path / "trap")},
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
