@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis, nothing
 from d3s_utils.gaps import PARTS, ZOO_MEAN
+from d3s_utils.votes import RULES
 
 SETS = {
     "natural": ("own photographs, held out", COLORS["natural"]),
@@ -207,7 +208,8 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def plot_rules(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "") -> Axes:
     """Zoo accuracy on the images that each acceptance rule keeps; the number kept stands beside the rule."""
-    rows = table.assign(name=[f"{row.rule.replace('_', '-')} ({row.n} images)" for row in table.itertuples()])
+    titles = {name: rule.title for name, rule in RULES.items()}
+    rows = table.assign(name=[f"{titles.get(row.rule, row.rule)}, {row.n} images" for row in table.itertuples()])
     ax = interval_dots(rows, "name", ax=ax, color=COLORS["verified"])
     ax.set(xlabel="accuracy on D3S, mean of the zoo (%)", xlim=(0, 100))
     ax.set_title("Does the rule of acceptance matter?" + (f"\nvotes of {voters}" if voters else ""))
