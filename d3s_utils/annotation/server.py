@@ -183,16 +183,16 @@ def is_local(host: str) -> bool:
 
 def reachable(host: str) -> str:
     """How a browser reaches what is served at `host`: for all addresses of this machine, the one others know it by."""
-    if host == "localhost":
-        return "127.0.0.1"
-    if host not in ("0.0.0.0", "::", ""):
-        return f"[{host}]" if ":" in host else host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address (RFC 5737); connecting a datagram sends nothing
-            return probe.getsockname()[0]
-        except OSError:
-            return socket.gethostname()
+    if host in ("0.0.0.0", "::", ""):
+        # Addresses of documentation (RFC 5737 and 3849); connecting a datagram socket sends nothing.
+        family, far = (socket.AF_INET6, "2001:db8::1") if host == "::" else (socket.AF_INET, "192.0.2.1")
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((far, 9))
+                host = probe.getsockname()[0]
+            except OSError:
+                host = socket.gethostname()
+    return f"[{host}]" if ":" in host else host
 
 
 def application(desk: Desk, run: str, local: bool, token: str | None) -> web.Application:
@@ -217,12 +217,12 @@ def application(desk: Desk, run: str, local: bool, token: str | None) -> web.App
 
 async def serve(desk: Desk, run: str, host: str, port: int, token: str | None) -> None:
     """Serve until SIGINT or SIGTERM."""
-    local, shown = is_local(host), reachable(host)
-    sockets = bind_sockets(port, "127.0.0.1" if host == "localhost" else host)
-    server = HTTPServer(application(desk, run, local, token), max_body_size=65536)
+    host = "127.0.0.1" if host == "localhost" else host  # which may mean two sockets with two ports
+    sockets = bind_sockets(port, host)
+    server = HTTPServer(application(desk, run, is_local(host), token), max_body_size=65536)
     server.add_sockets(sockets)
     number = sockets[0].getsockname()[1]
-    print(f"http://{shown}:{number}/" + (f"?token={quote(token)}" if token else ""), flush=True)
+    print(f"http://{reachable(host)}:{number}/" + (f"?token={quote(token)}" if token else ""), flush=True)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for kind in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(kind, stop.set)

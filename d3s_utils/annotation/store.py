@@ -20,7 +20,7 @@ from d3s_utils import tables
 from d3s_utils.annotation.task import Item, Session, check_answer
 from d3s_utils.errors import D3SError
 from d3s_utils.seeds import rng_for
-from d3s_utils.votes import people_voted
+from d3s_utils.votes import people_voted, read_text
 
 LEASE = 3600.0  # seconds without a sign of life after which pictures that nobody touched go to somebody else
 LONGEST = 600.0  # seconds that one answer can take; what is longer was a pause
@@ -303,7 +303,7 @@ class Store:
     def _adopt(self, path: Path) -> None:
         if not path.is_file():
             return
-        older = tables.require_columns(pd.read_csv(path, dtype=str, keep_default_na=False), "votes", path)
+        older = tables.require_columns(read_text(path), "votes", path)
         met = {
             name
             for (name,) in self._db.execute("SELECT DISTINCT worker_id FROM votes UNION SELECT worker_id FROM workers")
