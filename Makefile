@@ -85,7 +85,7 @@ pocket-generator: $(READY)  ## train the pocket generator again, from nothing (h
 clean:  ## remove this run; other runs, the reference and the environment stay
 	@test "$(RUN)" != reference || { echo "outputs/reference is committed and stays"; exit 1; }
 	@! test -e "$(OUT)/annotation/votes.sqlite" || { echo "$(OUT)/annotation holds what people voted; move it away first."; exit 1; }
-	@! grep -qsE ',(local|mturk)(,|$$)' "$(OUT)/votes.csv" || { echo "$(OUT)/votes.csv holds people's votes; move it away first."; exit 1; }
+	@! grep -qsE '(^|,)"?(local|mturk)"?[[:space:]]*(,|$$)' "$(OUT)/votes.csv" || { echo "$(OUT)/votes.csv holds people's votes; move it away first."; exit 1; }
 	rm -rf "$(OUT)"
 
 help:  ## list the targets

@@ -141,7 +141,7 @@ def test_clean_spares_what_people_voted(make):
     outputs = Path(os.environ["D3S_OUTPUTS"]) / "pocket"
     (outputs / "annotation").mkdir(parents=True)
     votes = outputs / "votes.csv"
-    votes.write_text("image_id,worker_id,question,answer,source\na,ann,adult,no,local\n")
+    votes.write_text("image_id,worker_id,question,answer,source\r\na,ann,adult,no,local\r\n")
     status, lines = make("clean")
     assert status != 0 and "votes.csv holds people's votes" in lines[-1] and votes.exists()
     votes.write_text("image_id,worker_id,question,answer,source\na,x,adult,no,simulated\n")
