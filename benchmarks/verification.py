@@ -4,8 +4,8 @@ python benchmarks/verification.py      half a minute on an otherwise idle machin
 
 The page's server, in a process of its own, takes the votes of 50 annotators who never think: each sends the next
 answer as soon as the last one is acknowledged, which is when it is on the disk. The baseline is the same traffic asking
-for what is shown and storing nothing. The verdicts are those of 20 000 images, five annotators and three questions each,
-by all rules; their baseline is the majority alone.
+for what is shown and storing nothing. The verdicts are those of 20 000 images, five annotators and three questions
+each, by all rules; their baseline is the majority alone.
 """
 
 from __future__ import annotations

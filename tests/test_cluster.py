@@ -19,10 +19,8 @@ SMALL = (
 )
 
 
-RAY = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_worker_niceness": "0",
-}  # Ray's 15 starves workers on a machine shared by others
+# Ray runs its workers at nice 15, which starves them on a machine shared by others.
+RAY = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
 
 
 def run_in(folder, checkpoint, more=""):

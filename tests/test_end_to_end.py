@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ import pandas as pd
 import pytest
 
 from d3s_utils import paths, tables
+from d3s_utils.annotation.desk import open_desk
 from d3s_utils.profile import load_profile
+from d3s_utils.run import main
+from d3s_utils.runs import open_run
 
 NOTEBOOKS = sorted(path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 PROFILE = load_profile("smoke")
@@ -158,12 +162,6 @@ def test_a_second_run_from_nothing_leaves_the_same_bytes(made, tmp_path):
 
 def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monkeypatch):
     """Three people vote on some images, one stops within a picture; nobody is called simulated then."""
-    import shutil
-
-    from d3s_utils.annotation.desk import open_desk
-    from d3s_utils.run import main
-    from d3s_utils.runs import open_run
-
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
     shutil.copytree(made.folder, tmp_path / "smoke")
     run = open_run("smoke", "02_human_verification")

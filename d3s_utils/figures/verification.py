@@ -102,15 +102,9 @@ def plot_rule_errors(errors: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_agreement(agreement: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Krippendorff's alpha per question with its bootstrap interval, and the share of agreeing pairs in words."""
     ax = new_axis(ax, height=2.6)
-    rows = agreement.assign(
-        name=[
-            f"{row.question} ({row.pairs_agree:.0f} % of pairs agree)"
-            if row.pairs_agree == row.pairs_agree
-            else f"{row.question} (no image has two votes)"
-            for row in agreement.itertuples()
-        ]
-    )
-    interval_dots(rows, "name", "alpha", ax=ax)
+    pairs = agreement["pairs_agree"].map("{:.0f} % of pairs agree".format)
+    pairs = pairs.where(agreement["pairs_agree"].notna(), "no image has two votes")
+    interval_dots(agreement.assign(name=agreement["question"] + " (" + pairs + ")"), "name", "alpha", ax=ax)
     low = np.nanmin([0.0, *agreement["low"]])
     chance_line(ax, 0.0, axis="x")
     ax.set(xlabel="Krippendorff's alpha", xlim=(low - 0.05, 1.03), title=f"Agreement of {voters(agreement)}")
@@ -132,7 +126,6 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         across = rows["planted"] if known else np.arange(1, len(rows) + 1)
         ax.vlines(across, rows["low"], rows["high"], color=color, alpha=0.3, linewidth=1.5)
         ax.plot(across, rows["error"], "o", color=color, label=question, markeredgecolor="white")
-    below = ""
     if known:
         most = 1.05 * workers["planted"].max()
         parts = [
@@ -140,9 +133,10 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ]
         below = f"\nnot shown, as they do not look: {', '.join(parts)} % against the consensus" if parts else ""
         ax.plot([0, most], [0, most], color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
-    if not known:
+        ax.set_xlabel("planted rate of slips (%)" + below)
+    else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="planted rate of slips (%)" + below if known else "annotators, from careful to careless")
+        ax.set_xlabel("annotators, from careful to careless")
     ax.set(
         ylabel="answers against the consensus (%)", ylim=(-0.3, None), title=f"How reliable are the {voters(workers)}?"
     )
@@ -249,7 +243,6 @@ def draw_examples(images: np.ndarray, examples: pd.DataFrame, columns: int = 6) 
 
 
 def _caption(row) -> str:
-    shares = [
-        "-" if p != p else f"{100 * p:.0f}" for p in (row.p_foreground, row.p_background)
-    ]  # "-": nobody was asked
-    return f"{row.class_name}\n{row.background}\n{shares[0]} / {shares[1]} %"
+    """Class, background and how likely each is there; "-" where nobody was asked."""
+    shares = ["-" if pd.isna(p) else f"{100 * p:.0f}" for p in (row.p_foreground, row.p_background)]
+    return f"{row.class_name}\n{row.background}\n{' / '.join(shares)} %"
