@@ -209,7 +209,7 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_rules(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "") -> Axes:
     """Zoo accuracy on the images that each acceptance rule keeps; the number kept stands beside the rule."""
     titles = {name: rule.title for name, rule in RULES.items()}
-    rows = table.assign(name=[f"{titles.get(row.rule, row.rule)}, {row.n} images" for row in table.itertuples()])
+    rows = table.assign(name=[f"{titles.get(row.rule, row.rule)}, n = {row.n}" for row in table.itertuples()])
     ax = interval_dots(rows, "name", ax=ax, color=COLORS["verified"])
     ax.set(xlabel="accuracy on D3S, mean of the zoo (%)", xlim=(0, 100))
     ax.set_title("Does the rule of acceptance matter?" + (f"\nvotes of {voters}" if voters else ""))
