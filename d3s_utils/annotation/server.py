@@ -19,7 +19,7 @@ import secrets
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from tornado import web
 from tornado.httpserver import HTTPServer
@@ -118,8 +118,7 @@ class Asset(Handler):
 class Picture(Handler):
     async def get(self, name: str) -> None:
         self.worker()
-        name, loop = unquote(name), asyncio.get_running_loop()
-        data = await loop.run_in_executor(self.settings["readers"], self.desk.album.png, name)
+        data = await asyncio.get_running_loop().run_in_executor(self.settings["readers"], self.desk.album.png, name)
         self.set_header("Content-Type", "image/png")
         self.set_header("Cache-Control", "private, no-cache")  # an image made anew has the name of the old one
         self.finish(data)
