@@ -65,13 +65,13 @@ annotate: $(EXEC)/01_generation.ipynb  ## the page on which people verify the im
 	@$(PYTHON) -m d3s_utils annotate $(WITH) --host "$(HOST)" --port "$(PORT)"
 
 check: $(READY)  ## compare this run with the committed reference
-	@$(PYTHON) -m d3s_utils.check $(WITH)
+	@$(PYTHON) -m d3s_utils check $(WITH)
 
 report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
-	@$(PYTHON) -m d3s_utils.report $(WITH)
+	@$(PYTHON) -m d3s_utils report $(WITH)
 
 doctor: $(READY)  ## what this machine has, what it lacks, and the mend
-	@$(PYTHON) -m d3s_utils.doctor $(WITH)
+	@$(PYTHON) -m d3s_utils doctor $(WITH)
 
 jupyter: $(READY)  ## open the notebooks in JupyterLab, with sliders
 	D3S_HEADLESS=0 $(PYTHON) -m jupyterlab --notebook-dir=notebooks
@@ -121,13 +121,13 @@ conda-env:
 
 # The resolved profile. Looked at each time, written only if a setting changed: then, and only then, notebooks run again.
 $(SETTINGS): FORCE | $(READY)
-	+@$(PYTHON) -m d3s_utils.run --settings $(WITH)
+	+@$(PYTHON) -m d3s_utils run --settings $(WITH)
 
 $(EXEC)/%.ipynb: notebooks/%.ipynb $(SETTINGS) | $(READY)
-	@$(PYTHON) -m d3s_utils.run $< $(WITH)
+	@$(PYTHON) -m d3s_utils run $< $(WITH)
 
 $(REPORT): $(EXECUTED) d3s_utils/report.py $(wildcard d3s_utils/pages/*)
-	@$(PYTHON) -m d3s_utils.report $(WITH)
+	@$(PYTHON) -m d3s_utils report $(WITH)
 
 define numbered
 $(1): $(filter $(EXEC)/$(1)_%,$(EXECUTED))

@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from d3s_utils.dataset import read_dataset, shards, write_shard
-from d3s_utils.imagenet import imagenet_classes
-from d3s_utils.manifest import build_manifest
-from d3s_utils.profile import load_profile
-from d3s_utils.settings import Profile
-from d3s_utils.sources import SPLITS, Backgrounds, Photos
-from d3s_utils.tables import MANIFEST
-from d3s_utils.taxonomy import BACKGROUNDS
+from d3s_utils.data.imagenet import imagenet_classes
+from d3s_utils.data.sources import SPLITS, Backgrounds, Photos
+from d3s_utils.generation.dataset import read_dataset
+from d3s_utils.generation.plan import build_manifest
+from d3s_utils.generation.shards import shards, write_shard
+from d3s_utils.ground.columns import MANIFEST
+from d3s_utils.ground.profile import load_profile
+from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.words import BACKGROUNDS
 
 PER_CLASS = {"train": 100, "val": 50}  # photographs there are to choose from
 

@@ -20,11 +20,18 @@ COMMANDS = {
 }
 
 MODULES = {
-    "verify": "sums",
-    "import": "original",
-    "annotate": "annotation.server",
-    "mturk": "annotation.mturk",
-}  # where the module is called otherwise than the command
+    "run": "notebook.execute",
+    "report": "notebook.report",
+    "check": "notebook.check",
+    "generate": "cli.generate",
+    "regenerate": "generation.regenerate",
+    "annotate": "verification.asking.page",
+    "mturk": "verification.asking.mturk",
+    "import": "cli.authors",
+    "verify": "generation.sums",
+    "convert": "cli.convert",
+    "doctor": "cli.doctor",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m d3s_utils COMMAND [--help]\n", file=sys.stderr)
         print("\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()), file=sys.stderr)
         return 0 if arguments in (["-h"], ["--help"]) else 2
-    return importlib.import_module(f"d3s_utils.{MODULES.get(arguments[0], arguments[0])}").main(arguments[1:])
+    return importlib.import_module(f"d3s_utils.{MODULES[arguments[0]]}").main(arguments[1:])
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.features import Features
-from d3s_utils.figures import COLORS, image_grid, interval_dots, legend_below, new_axis, panel
-from d3s_utils.runs import headless
-from d3s_utils.seeds import rng_for
+from d3s_utils.disentanglement.features import Features
+from d3s_utils.figures.shapes import COLORS, image_grid, interval_dots, legend_below, new_axis, panel
+from d3s_utils.ground.run import headless
+from d3s_utils.ground.seeds import rng_for
 
 PART_COLORS = {"label": COLORS["foreground"], "background": COLORS["background"]}
 PART_NAMES = {"label": "class, from foreground features", "background": "background, from background features"}
@@ -101,12 +101,12 @@ def draw_maps(features: Features, images: pd.DataFrame, title: str) -> Figure:
     """
     figure, axes = panel(2, 2, width=4.4, height=3.9)
     for row, (part, name) in enumerate((("fg", "foreground features"), ("bg", "background features"))):
-        places = principal_axes(getattr(features, part))
-        for column, (code, words) in enumerate((("label", "class_name"), ("place", "background"))):
+        points = principal_axes(getattr(features, part))
+        for column, (code, words) in enumerate((("label", "class_name"), ("background_index", "background"))):
             ax = axes[2 * row + column]
             names = images.drop_duplicates(code).sort_values(code)[words].tolist()[:10]
             for number, word in enumerate(names):
-                chosen = places[(images[code] == number).to_numpy()]
+                chosen = points[(images[code] == number).to_numpy()]
                 ax.scatter(*chosen.T, s=9, color=plt.get_cmap("tab10")(number), label=word, linewidth=0, alpha=0.8)
             ax.set(xticks=[], yticks=[], title=f"{name},\ncoloured by {'class' if code == 'label' else 'background'}")
             ax.grid(False)

@@ -10,9 +10,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis, nothing
-from d3s_utils.gaps import PARTS, ZOO_MEAN
-from d3s_utils.votes import RULES
+from d3s_utils.evaluation.gaps import PARTS, ZOO_MEAN
+from d3s_utils.figures.shapes import (
+    COLORS,
+    chance_line,
+    heatmap,
+    image_grid,
+    interval_dots,
+    legend_below,
+    new_axis,
+    nothing,
+)
+from d3s_utils.verification.rules import RULES
 
 SETS = {
     "natural": ("own photographs, held out", COLORS["natural"]),
@@ -73,8 +82,10 @@ def plot_gaps(gaps: pd.DataFrame, ax: Axes | None = None, *, target: float | Non
     """Points lost from photographs to D3S, the greatest loss on top; `target` is drawn as a line."""
     rows = gaps.sort_values("gap", ascending=False, kind="stable")
     ax = interval_dots(rows, "model", "gap", ax=ax, color=COLORS["d3s"])
-    for place, gap in enumerate(rows["gap"]):
-        ax.annotate(f"{gap:.1f}", (gap, place), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=10)
+    for row_number, gap in enumerate(rows["gap"]):
+        ax.annotate(
+            f"{gap:.1f}", (gap, row_number), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=10
+        )
     if target is not None:
         chance_line(ax, target, "target", axis="x")
     ax.set(
@@ -123,9 +134,9 @@ def plot_cells(cells: pd.DataFrame, usual: pd.Series, ax: Axes | None = None) ->
         usual: class name to background; may be empty.
     """
     ax = heatmap(cells, ax=ax, label="accuracy on D3S, mean of the zoo (%)")
-    for place, name in enumerate(cells.index):
+    for row_number, name in enumerate(cells.index):
         if usual.get(name) in cells.columns:
-            corner = (cells.columns.get_loc(usual[name]) - 0.5, place - 0.5)
+            corner = (cells.columns.get_loc(usual[name]) - 0.5, row_number - 0.5)
             ax.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=COLORS["d3s"], linewidth=2.5))
     title = "At home (framed) and elsewhere" if len(usual) else "Every class in every place"
     ax.set(title=title, xlabel="", ylabel="")
@@ -179,26 +190,28 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = new_axis(ax)
     rows = parts.set_index("part")
     level = rows.loc["natural", "points"]
-    for place, (part, row) in enumerate(rows.iterrows()):
+    for row_number, (part, row) in enumerate(rows.iterrows()):
         drop = part in PARTS
         bottom, height = (level - row["points"], row["points"]) if drop else (0, row["points"])
         if not np.isfinite(height):
-            ax.text(place, level, "not known", ha="center", va="bottom", fontsize=10)
+            ax.text(row_number, level, "not known", ha="center", va="bottom", fontsize=10)
             continue
-        ax.bar(place, height, bottom=bottom, width=0.62, color=PART_COLORS[part], alpha=0.9)
+        ax.bar(row_number, height, bottom=bottom, width=0.62, color=PART_COLORS[part], alpha=0.9)
         end = bottom if drop else height
         spread = [[max(0.0, row["points"] - row["low"])], [max(0.0, row["high"] - row["points"])]]
-        ax.errorbar(place, end, yerr=spread[::-1] if drop else spread, color=COLORS["ink"], linewidth=1.6, fmt="none")
+        ax.errorbar(
+            row_number, end, yerr=spread[::-1] if drop else spread, color=COLORS["ink"], linewidth=1.6, fmt="none"
+        )
         text = f"{0.0 - round(height, 1):+.1f}" if drop else f"{height:.1f}"
         ax.annotate(
             text,
-            (place + 0.06, max(bottom, end, bottom + height)),
+            (row_number + 0.06, max(bottom, end, bottom + height)),
             xytext=(0, 10),
             textcoords="offset points",
             ha="left",
         )
         if drop:
-            ax.plot([place - 0.69, place + 0.31], [level, level], color=COLORS["chance"], linewidth=1)
+            ax.plot([row_number - 0.69, row_number + 0.31], [level, level], color=COLORS["chance"], linewidth=1)
             level = bottom
     ax.set_xticks(range(len(rows)), [PART_NAMES[part].replace(" ", "\n") for part in rows.index])
     ax.set(ylabel="accuracy (%)", ylim=(0, 105), title="Where the accuracy goes (mean of the zoo)")

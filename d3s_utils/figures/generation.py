@@ -9,11 +9,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis, nothing
-from d3s_utils.generation import Samples
-from d3s_utils.guides import square
-from d3s_utils.manifest import guide_for
-from d3s_utils.sources import Backgrounds, Photos
+from d3s_utils.data.sources import Backgrounds, Photos
+from d3s_utils.figures.shapes import (
+    COLORS,
+    chance_line,
+    heatmap,
+    image_grid,
+    interval_dots,
+    legend_below,
+    new_axis,
+    nothing,
+)
+from d3s_utils.generation.guides import guide_for
+from d3s_utils.generation.samples import Samples
+from d3s_utils.ground.squares import square
 
 MOST_CLASSES = 10  # in a figure; more would be too small to see
 QUESTION_COLORS = {"foreground": COLORS["foreground"], "background": COLORS["background"], "both": COLORS["verified"]}
@@ -197,9 +206,9 @@ def _span(n: pd.Series) -> str:
     return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
-def _legend(ax: Axes, place: str) -> Axes:
+def _legend(ax: Axes, location: str) -> Axes:
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc=place)
+        ax.legend(loc=location)
     else:
         ax.text(0.5, 0.5, "no judge knows these classes", transform=ax.transAxes, ha="center", color=COLORS["ink"])
     return ax

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, image_grid, interval_dots, new_axis
-from d3s_utils.probes import ERASED
+from d3s_utils.figures.shapes import COLORS, chance_line, image_grid, interval_dots, new_axis
+from d3s_utils.probes.directions import ERASED
 
 SIDE_STYLES = {"agreeing": (COLORS["natural"], -0.15), "disagreeing": (COLORS["d3s"], 0.15)}
 KIND_NAMES = {"fg": "foreground features", "bg": "background features", "all": "all features"}
@@ -75,7 +75,7 @@ def plot_sides(summary: pd.DataFrame, ax: Axes | None = None, *, chance: float) 
     rows = summary.assign(
         reader=[reader_name(*pair) for pair in zip(summary["method"], summary["features"], strict=True)]
     )
-    order = {name: place for place, name in enumerate(rows["reader"].unique())}
+    order = {name: position for position, name in enumerate(rows["reader"].unique())}
     ax = new_axis(ax, width=8.4, height=1.4 + 0.36 * len(order))
     for side, (color, shift) in SIDE_STYLES.items():
         own = rows[rows["side"] == side]

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from d3s_utils.agreement import STOPS
-from d3s_utils.annotation.task import Item, wording
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
-from d3s_utils.votes import RULES, voters
+from d3s_utils.figures.shapes import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
+from d3s_utils.verification.asking.task import Item, wording
+from d3s_utils.verification.effort import STOPS
+from d3s_utils.verification.rules import RULES
+from d3s_utils.verification.votes import voters
 
 LABELS = ("foreground", "background", "both")
 QUESTION_COLORS = dict(zip(LABELS, (COLORS["foreground"], COLORS["background"], COLORS["verified"]), strict=True))
@@ -179,12 +180,12 @@ def plot_gold(quality: pd.DataFrame, least: float, ax: Axes | None = None) -> Ax
     """
     shown = quality.head(30)
     ax = new_axis(ax, width=6.4, height=1.2 + 0.19 * len(shown))
-    places = np.arange(len(shown))
+    levels = np.arange(len(shown))
     colors = np.where(shown["reported"], COLORS["bad"], COLORS["ink"])
-    ax.hlines(places, shown["low"], shown["high"], color=colors, alpha=0.4, linewidth=2)
-    ax.scatter(shown["accuracy"], places, color=colors, s=28, zorder=3)
+    ax.hlines(levels, shown["low"], shown["high"], color=colors, alpha=0.4, linewidth=2)
+    ax.scatter(shown["accuracy"], levels, color=colors, s=28, zorder=3)
     ax.axvline(100 * least, color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4)
-    ax.set(yticks=places, yticklabels=shown["worker_id"], ylim=(len(shown) - 0.4, -0.6))
+    ax.set(yticks=levels, yticklabels=shown["worker_id"], ylim=(len(shown) - 0.4, -0.6))
     ax.tick_params(axis="y", labelsize=8)
     ax.set(xlabel="right on gold (%), mean over yes and no", xlim=(min(25, shown["low"].min() - 2), 101))
     ax.set(title=f"Gold: answers that are known\n{voters(shown)}")
@@ -209,15 +210,15 @@ def plot_by_workers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_early_stopping(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Annotators per image under each way to stop asking, with what it changes in words."""
     ax = new_axis(ax, height=2.6)
-    places = np.arange(len(table))
-    ax.barh(places, table["used"], color=COLORS["verified"], height=0.55)
-    for place, row in zip(places, table.itertuples(), strict=True):
+    levels = np.arange(len(table))
+    ax.barh(levels, table["used"], color=COLORS["verified"], height=0.55)
+    for number, row in zip(levels, table.itertuples(), strict=True):
         text = (
-            f"{row.used:.2f}" if not place else f"{row.used:.2f}: saves {row.saved:.0f} %, changes {row.changed:.1f} %"
+            f"{row.used:.2f}" if not number else f"{row.used:.2f}: saves {row.saved:.0f} %, changes {row.changed:.1f} %"
         )
-        ax.text(row.used + 0.05, place, text, va="center", fontsize=9)
+        ax.text(row.used + 0.05, number, text, va="center", fontsize=9)
     names = [f"{row.stop}:\n{STOPS[row.stop]}" for row in table.itertuples()]
-    ax.set(yticks=places, yticklabels=names, ylim=(len(table) - 0.5, -0.5), xlim=(0, 1.45 * table["used"].max()))
+    ax.set(yticks=levels, yticklabels=names, ylim=(len(table) - 0.5, -0.5), xlim=(0, 1.45 * table["used"].max()))
     ax.tick_params(axis="y", labelsize=9)
     ax.set(xlabel="annotators per image", title=f"Stop asking when the majority is clear\n{voters(table)}")
     return ax
@@ -233,10 +234,10 @@ def draw_examples(images: np.ndarray, examples: pd.DataFrame, columns: int = 6) 
     """
     blank = np.full_like(images[0], 255)
     rows, titles, groups = [], [], examples.groupby("verdict", sort=False, observed=True)
-    for places in groups.indices.values():
-        missing = columns - len(places)
-        rows += [*images[places], *[blank] * missing]
-        titles += [_caption(row) for row in examples.iloc[places].itertuples()] + [""] * missing
+    for members in groups.indices.values():
+        missing = columns - len(members)
+        rows += [*images[members], *[blank] * missing]
+        titles += [_caption(row) for row in examples.iloc[members].itertuples()] + [""] * missing
     names = [name.replace(" ", "\n", 1) for name in groups.indices]
     title = f"Verdicts of {voters(examples)}, with yes to foreground / background"
     return image_grid(rows, titles, columns, row_titles=names, title=title)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils import paths
-from d3s_utils.errors import D3SError
-from d3s_utils.pocket.locator import LocatorNet, expected_place
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+from d3s_utils.ground import paths
+from d3s_utils.ground.errors import D3SError
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES
+from d3s_utils.pocket.locator import LocatorNet, expected_location
 
 WIDTHS = (24, 48, 96, 192)
 
@@ -86,7 +86,7 @@ class Judge:
         """Where the object of class `labels` (N,) is, if it is anywhere: (N, 2), x and y as fractions of the side."""
         wanted = torch.tensor(np.asarray(labels, dtype=np.int64))
         parts = [
-            expected_place(self.locator(_to_tensor(images[start : start + batch]), wanted[start : start + batch]))
+            expected_location(self.locator(_to_tensor(images[start : start + batch]), wanted[start : start + batch]))
             for start in range(0, len(images), batch)
         ]
         return torch.cat(parts).numpy()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils.taxonomy import CLASSES
+from d3s_utils.ground.words import CLASSES
 
 WIDTHS = (24, 48, 96)
 CELLS = 16  # a side of the map; a cell is four pixels wide
@@ -48,7 +48,7 @@ def cell_centres() -> Tensor:
     return (torch.arange(CELLS) + 0.5) / CELLS
 
 
-def expected_place(logp: Tensor) -> Tensor:
+def expected_location(logp: Tensor) -> Tensor:
     """Mean place (B, 2), x and y as fractions of the side, of log-probabilities (B, 16, 16)."""
     p = logp.exp()
     return torch.stack([p.sum(1) @ cell_centres(), p.sum(2) @ cell_centres()], dim=1)

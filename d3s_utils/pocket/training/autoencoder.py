@@ -10,12 +10,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils import tables
+from d3s_utils.ground.files import write_tensors
+from d3s_utils.ground.muon import Optimizers
+from d3s_utils.ground.seeds import torch_rng_for
 from d3s_utils.pocket import world
-from d3s_utils.pocket.muon import Optimizers
 from d3s_utils.pocket.training.recipe import Average, Curve, Recipe, progress_of, workplace
 from d3s_utils.pocket.training.scenes import pixels, scenes
-from d3s_utils.seeds import torch_rng_for
 
 
 def new_vae(recipe: Recipe):
@@ -136,4 +136,4 @@ def make_latents(recipe: Recipe) -> None:
     tensors = {"rgb": (latents * scale).half(), "clean": (clean * scale).half(), "scale": scale.reshape(1)}
     tensors["guide"] = (guides * scale).half()
     tensors["object"] = F.adaptive_avg_pool2d(data["mask"].float(), latents.shape[-2:]).round().byte()
-    tables.write_tensors(path, tensors)
+    write_tensors(path, tensors)

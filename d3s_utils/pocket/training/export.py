@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from d3s_utils import paths, tables
-from d3s_utils.pocket.muon import Optimizers
+from d3s_utils.ground import paths
+from d3s_utils.ground.files import write_json, write_text
+from d3s_utils.ground.muon import Optimizers
 from d3s_utils.pocket.training.recipe import Average, Recipe, earlier_rounds, workplace
 from d3s_utils.pocket.training.unet import new_scheduler, new_text_encoder, new_unet, open_tokenizer, save_state
 from d3s_utils.pocket.training.widen import widen
@@ -45,13 +46,13 @@ def export(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") ->
     pipeline.save_pretrained(folder, safe_serialization=True)
     for config in folder.rglob("config.json"):  # no path of the machine that trained it
         kept = {name: value for name, value in json.loads(config.read_text()).items() if name != "_name_or_path"}
-        tables.write_json(config, kept)
+        write_json(config, kept)
     step, seconds, _ = tensors["progress"].tolist()
     notes = asdict(recipe) | {"unet_steps_done": int(step), "unet_seconds": round(seconds), "scaling_factor": scale}
     notes |= {"earlier_rounds": earlier_rounds()}
-    tables.write_json(folder / "training" / "recipe.json", notes)
+    write_json(folder / "training" / "recipe.json", notes)
     for curve in sorted(workplace().glob("*_curve.csv")):
-        tables.write_text(folder / "training" / curve.name, curve.read_text())
+        write_text(folder / "training" / curve.name, curve.read_text())
 
 
 def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> None:
@@ -77,7 +78,7 @@ def adopt(recipe: Recipe, folder: Path = paths.POCKET_WEIGHTS / "generator") -> 
     save_state(workplace() / "unet_state.safetensors", models, mean, optimizers, step=0, seconds=0.0)
     notes = json.loads((folder / "training" / "recipe.json").read_text())
     rounds = [*notes.get("earlier_rounds", []), {key: notes[key] for key in ROUND}]
-    tables.write_json(workplace() / "earlier_rounds.json", rounds)
+    write_json(workplace() / "earlier_rounds.json", rounds)
     curve = (folder / "training" / "unet_curve.csv").read_text()
-    tables.write_text(workplace() / f"unet_round_{len(rounds)}_curve.csv", curve)
+    write_text(workplace() / f"unet_round_{len(rounds)}_curve.csv", curve)
     (workplace() / "unet_curve.csv").unlink(missing_ok=True)

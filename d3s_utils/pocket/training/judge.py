@@ -11,15 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils import paths, tables
+from d3s_utils.ground import paths
+from d3s_utils.ground.files import write_json, write_tensors
+from d3s_utils.ground.muon import Optimizers
+from d3s_utils.ground.seeds import torch_rng_for
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket import world
 from d3s_utils.pocket.judge import Judge, JudgeNet, load_judge
 from d3s_utils.pocket.locator import LocatorNet, location_loss
-from d3s_utils.pocket.muon import Optimizers
 from d3s_utils.pocket.training.recipe import Curve, Recipe
 from d3s_utils.pocket.training.scenes import blemish, pixels, scene_table, scenes
-from d3s_utils.seeds import torch_rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
 
 
 def train_judge(recipe: Recipe) -> None:
@@ -49,9 +50,9 @@ def save_judge(net: JudgeNet, folder: Path, recipe: Recipe) -> None:
     """Weights in float16, and a JSON that says what they are and how well they do on held-out renders."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {"classes": list(CLASSES["class_name"]), "backgrounds": list(BACKGROUNDS)}
-    tables.write_json(folder / "judge.json", about)
+    write_json(folder / "judge.json", about)
     half = {name: t.half().contiguous() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    tables.write_tensors(folder / "model.safetensors", half)
+    write_tensors(folder / "model.safetensors", half)
     held = scenes("held_out")
     seen = Judge(net.float(), LocatorNet().eval(), tuple(about["classes"]), BACKGROUNDS).judge(held["rgb"].numpy())
     right = {
@@ -60,7 +61,7 @@ def save_judge(net: JudgeNet, folder: Path, recipe: Recipe) -> None:
     }
     print("judge on held-out renders", right)
     recipe_note = {"seed": recipe.seed, "steps": recipe.judge_steps, "batch": recipe.judge_batch}
-    tables.write_json(folder / "judge.json", about | {"held_out_accuracy": right, "n": len(held["rgb"]), **recipe_note})
+    write_json(folder / "judge.json", about | {"held_out_accuracy": right, "n": len(held["rgb"]), **recipe_note})
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def train_locator(recipe: Recipe) -> None:
         if step % 100 == 99:
             curve.add(step=step + 1, loss=loss.item())
     half_size = {n: t.half().contiguous() if t.is_floating_point() else t for n, t in net.state_dict().items()}
-    tables.write_tensors(folder / "locator.safetensors", half_size)
+    write_tensors(folder / "locator.safetensors", half_size)
     note_locator(recipe, folder)
 
 
@@ -140,4 +141,4 @@ def note_locator(recipe: Recipe, folder: Path) -> None:
         notes[name] = {"correlation": float(np.mean(agree)), "n": len(places)}
     print("locator on held-out scenes", notes)
     about = json.loads((folder / "judge.json").read_text())
-    tables.write_json(folder / "judge.json", about | {"held_out_location": notes})
+    write_json(folder / "judge.json", about | {"held_out_location": notes})

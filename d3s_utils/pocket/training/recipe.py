@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from d3s_utils import paths
+from d3s_utils.ground import paths
 
 
 @dataclass(frozen=True)

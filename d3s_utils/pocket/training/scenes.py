@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3s_utils import tables
-from d3s_utils.guides import patch_side
+from d3s_utils.ground.files import write_tensors
+from d3s_utils.ground.seeds import rng_for
+from d3s_utils.ground.squares import patch_side
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES, HABITS
 from d3s_utils.pocket import world
 from d3s_utils.pocket.training.recipe import Recipe, workplace
-from d3s_utils.seeds import rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES, HABITS
 
 
 def scene_table(recipe: Recipe, split: str, count: int) -> pd.DataFrame:
@@ -39,7 +39,7 @@ def make_scenes(recipe: Recipe) -> None:
         background = torch.tensor([BACKGROUNDS.index(name) for name in table["background"]])
         tensors = {name: torch.from_numpy(getattr(rendered, name)) for name in ("rgb", "clean", "mask")}
         labels = {"label": torch.tensor(table["label"].to_numpy()), "background": background}
-        tables.write_tensors(path, tensors | labels)
+        write_tensors(path, tensors | labels)
 
 
 def scenes(split: str) -> dict[str, Tensor]:
@@ -91,7 +91,7 @@ def make_guides(recipe: Recipe) -> None:
     guides = data["clean"][torch.from_numpy(neighbours(data["background"].numpy(), rng))]
     for guide, photograph, (left, top) in zip(guides, small, corner, strict=True):
         guide[top : top + side, left : left + side] = photograph
-    tables.write_tensors(path, {"guide": guides})
+    write_tensors(path, {"guide": guides})
 
 
 def centres(masks: Tensor) -> np.ndarray:

@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from d3s_utils import tables
-from d3s_utils.parallel import one_thread_workers
+from d3s_utils.ground.files import write_tensors
+from d3s_utils.ground.muon import Optimizers
+from d3s_utils.ground.parallel import one_thread_workers
+from d3s_utils.ground.seeds import torch_rng_for
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket import captions, world
-from d3s_utils.pocket.muon import Optimizers
 from d3s_utils.pocket.training.recipe import Average, Curve, Recipe, earlier_rounds, progress_of, workplace
 from d3s_utils.pocket.training.scenes import scenes
-from d3s_utils.seeds import torch_rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
 
 
 def lifted_betas(recipe: Recipe, steps: int = 1000) -> Tensor:
@@ -93,7 +93,7 @@ def new_text_encoder(recipe: Recipe, tokenizer):
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingSet:
     """What the UNet learns from: latents and, for each, the tokens of what may be said about it."""
 
     latents: Tensor  # (N, 4, 16, 16) float16, scenes
@@ -107,7 +107,7 @@ class Lessons:
     position: dict[str, int]  # caption -> row of tokens
 
     def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Some lessons: latents and guides (B, 4, 16, 16) float32, how much of each latent the object covers
+        """Some training_set: latents and guides (B, 4, 16, 16) float32, how much of each latent the object covers
         (B, 1, 16, 16), rows of `tokens` (B,). A scene without its object has no guide but itself.
         """
         index = torch.multinomial(self.chance, count, replacement=True, generator=generator)
@@ -129,13 +129,13 @@ class Lessons:
         return self.position[captions.caption(name, BACKGROUNDS[self.background[index]], definition)]
 
 
-def open_lessons(tokenizer, recipe: Recipe) -> Lessons:
+def open_lessons(tokenizer, recipe: Recipe) -> TrainingSet:
     data, latents = scenes("train"), load_file(workplace() / "latents.safetensors")
     said = captions.all_captions()
     tokens = tokenizer(said, padding="max_length", return_tensors="pt", max_length=tokenizer.model_max_length)
     position = {text: row for row, text in enumerate(said)}
     hard = torch.tensor([name in recipe.hard for name in CLASSES["class_name"]])
-    return Lessons(
+    return TrainingSet(
         latents["rgb"],
         latents["clean"],
         latents["guide"],
@@ -166,7 +166,7 @@ class Noised:
         return [replace(self, **{name: getattr(self, name)[row] for name in each}) for row in rows]
 
 
-def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int, turn: int = 0) -> Noised:
+def noised_batch(training_set: TrainingSet, kept: Tensor, recipe: Recipe, step: int, turn: int = 0) -> Noised:
     """What the UNet sees at `step` of the `turn`-th round, and the v it should predict (Salimans & Ho, 2022).
 
     Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it. Much of the noise
@@ -174,7 +174,7 @@ def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int, turn
     guide travels on in what the sampler takes for noise.
     """
     generator = torch_rng_for(recipe.seed, "unet", turn, step)
-    latents, guides, covered, rows = lessons.batch(recipe.unet_batch, generator)
+    latents, guides, covered, rows = training_set.batch(recipe.unet_batch, generator)
     stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
     way = stratified**recipe.late
     times = (way * len(kept)).long().clamp(max=len(kept) - 1)
@@ -185,7 +185,7 @@ def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int, turn
     snr = kept[times] / (1 - kept[times])
     weight = (5 / (snr + 1)).clamp(max=1)[:, None, None, None] * (1 + recipe.object_weight * covered)
     wanted = signal * noise - noise_level * latents
-    return Noised(signal * latents + noise_level * noise, times, lessons.tokens[distinct], said, wanted, weight)
+    return Noised(signal * latents + noise_level * noise, times, training_set.tokens[distinct], said, wanted, weight)
 
 
 def memory(way: Tensor, kept: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -256,12 +256,16 @@ def train_unet(recipe: Recipe) -> None:
     optimizers = Optimizers(models, recipe.unet_lr, recipe.unet_steps, workers=workers)
     state = workplace() / "unet_state.safetensors"
     step, seconds = resume(state, models, mean, optimizers)
-    lessons, kept, curve = open_lessons(tokenizer, recipe), (1 - lifted_betas(recipe)).cumprod(0).float(), Curve("unet")
+    training_set, kept, curve = (
+        open_lessons(tokenizer, recipe),
+        (1 - lifted_betas(recipe)).cumprod(0).float(),
+        Curve("unet"),
+    )
     progress, losses = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes), []
     team, turn = Team(models, workers, recipe.threads), len(earlier_rounds())  # no round sees another's noise again
     while progress < 1:
         started = time.time()
-        losses.append(team.backward(noised_batch(lessons, kept, recipe, step, turn)))
+        losses.append(team.backward(noised_batch(training_set, kept, recipe, step, turn)))
         norm = optimizers.step(progress, step)
         mean.update()
         step, seconds = step + 1, seconds + time.time() - started
@@ -281,7 +285,7 @@ def save_state(path: Path, models: nn.Module, mean: Average, optimizers: Optimiz
         for row, entries in state["state"].items():
             tensors |= {f"optimizer.{place}.{row}.{key}": torch.as_tensor(value) for key, value in entries.items()}
     tensors["progress"] = torch.tensor([step, seconds, mean.count], dtype=torch.float64)
-    tables.write_tensors(path, {name: tensor.contiguous().clone() for name, tensor in tensors.items()})
+    write_tensors(path, {name: tensor.contiguous().clone() for name, tensor in tensors.items()})
 
 
 def resume(path: Path, models: nn.Module, mean: Average, optimizers: Optimizers) -> tuple[int, float]:

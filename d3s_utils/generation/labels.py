@@ -1,0 +1,71 @@
+"""Are the labels that were asked for there? An independent judge says so, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from d3s_utils.ground.stats import wilson
+from d3s_utils.pocket.judge import Judge
+
+QUESTIONS = ("foreground", "background", "both")
+
+
+def judge_labels(judge: Judge | None, images: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
+    """Whether the judge names the labels that were asked for.
+
+    Args:
+        images: (N, S, S, 3) uint8, in the order of `rows` (of the manifest).
+
+    Returns:
+        One row per image: image_id, class_name, background, foreground_source; `foreground_guess` and
+        `background_guess`, names; `foreground_right`, `background_right`, `both_right`, bool. No rows without a judge.
+    """
+    table = rows[["image_id", "class_name", "background", "foreground_source"]].reset_index(drop=True)
+    if judge is None:
+        table, foreground, background = table.iloc[:0], [], []
+    else:
+        seen = judge.judge(images)
+        foreground = np.asarray(judge.classes)[seen.foreground.argmax(1)]
+        background = np.asarray(judge.backgrounds)[seen.background.argmax(1)]
+    table = table.assign(foreground_guess=foreground, background_guess=background)
+    table["foreground_right"] = table["foreground_guess"] == table["class_name"]
+    table["background_right"] = table["background_guess"] == table["background"]
+    table["both_right"] = table["foreground_right"] & table["background_right"]
+    return table
+
+
+def measured(table: pd.DataFrame, value: str, **where: object) -> dict[str, object]:
+    """`measured`, `ci` and `n` for a row of the ledger: the one row of `table` where the columns in `where` say so.
+
+    Nothing was measured (measured=None) where there is no such row.
+    """
+    for column, wanted in where.items():
+        table = table[table[column] == wanted]
+    if table.empty:
+        return {"measured": None}
+    row = table.iloc[0]
+    return {"measured": float(row[value]), "ci": (float(row["low"]), float(row["high"])), "n": int(row["n"])}
+
+
+def reaches(found: Mapping[str, object], target: float) -> bool:
+    """Whether something `measured` is at least `target`; what was not measured does not reach it."""
+    return found["measured"] is not None and found["measured"] >= target
+
+
+def label_rates(judged: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """How often the asked labels are there, by `columns` (none: over all images).
+
+    Returns:
+        `columns`, `question` (foreground, background, both), `rate`, `low`, `high` (percent, 95 % Wilson), `n`.
+    """
+    parts = []
+    for question in QUESTIONS:
+        groups = judged.groupby(list(columns) or (lambda _: 0), sort=False)[f"{question}_right"]
+        table = groups.agg(hits="sum", n="size").reset_index(drop=not columns)
+        parts.append(table.assign(question=question, rate=100 * table["hits"] / table["n"]))
+    table = pd.concat(parts, ignore_index=True)
+    table["low"], table["high"] = wilson(table["hits"], table["n"])
+    return table[[*columns, "question", "rate", "low", "high", "n"]]

@@ -1,0 +1,133 @@
+"""Make any single image again, from its image_id, and say whether it is the stored one.
+
+    python -m d3s_utils regenerate val-n07742313-in-snow-0003 --profile pocket
+
+An image depends on its own row of the manifest alone, and the manifest on the profile: neither the rest of the dataset
+nor the machine that made it is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from d3s_utils.diffusion.load import load_generator
+from d3s_utils.generation.dataset import find_stored
+from d3s_utils.generation.guides import guides_for
+from d3s_utils.generation.plan import build_manifest
+from d3s_utils.generation.shard import draw
+from d3s_utils.generation.world import open_backgrounds, open_photos
+from d3s_utils.ground import paths
+from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.files import write_atomically
+from d3s_utils.ground.profile import load_profile
+from d3s_utils.ground.settings import Profile
+
+ENOUGH = 0.999  # share of the pixels that must agree ...
+LEVEL = 1  # ... within so many grey levels in each channel (design, section 5)
+
+
+@dataclass(frozen=True)
+class Regenerated:
+    """One image, made again.
+
+    Attributes:
+        row: of the manifest.
+        image: (S, S, 3) uint8.
+        stored: what the dataset holds under this image_id, if it holds anything.
+        recipe: the stored image's recipe_hash; "" without one.
+        dataset: the folder that was searched for it; None where there is no dataset yet.
+    """
+
+    row: pd.Series
+    image: np.ndarray
+    stored: np.ndarray | None
+    recipe: str
+    dataset: Path | None
+
+    @property
+    def agreement(self) -> float:
+        """Share of pixels, 0-1, that the stored image has too."""
+        return alike(self.image, self.stored)
+
+    @property
+    def matches(self) -> bool:
+        """Whether nothing speaks against it: the stored image agrees, or there is no dataset to hold one."""
+        return self.dataset is None if self.stored is None else self.agreement >= ENOUGH
+
+
+def regenerate(profile: Profile, image_id: str) -> Regenerated:
+    """Draw `image_id` alone, and find the image the dataset of `profile` has of it.
+
+    Raises:
+        D3SError: the profile plans no such image, or its generator cannot be loaded.
+    """
+
+    manifest = build_manifest(profile)
+    rows = manifest[manifest["image_id"] == image_id]
+    if rows.empty:
+        near = difflib.get_close_matches(image_id, manifest["image_id"], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"its manifest begins with {manifest['image_id'].iloc[0]}."
+        raise D3SError(f"The profile {profile.name} plans no image {image_id}; {hint}")
+    photos = open_photos(profile)
+    guides = guides_for(rows, photos, open_backgrounds(profile))
+    image = draw(load_generator(profile), rows, guides, photos, profile.generator)[0]
+    folder = paths.outputs() / profile.name / "dataset"
+    stored, recipe = find_stored(folder, image_id, rows["recipe_hash"].iloc[0])
+    return Regenerated(rows.iloc[0], image, stored, recipe, folder if (folder / "data").is_dir() else None)
+
+
+def alike(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of pixels, 0-1, in which no channel of two images (S, S, 3) differs by more than `LEVEL`."""
+    if one.shape != other.shape:
+        return 0.0
+    return float((np.abs(one.astype(int) - other.astype(int)).max(axis=-1) <= LEVEL).mean())
+
+
+def verdict(again: Regenerated) -> str:
+    """What came of it, in a sentence."""
+    name = again.row["image_id"]
+    if again.stored is None and again.dataset is None:
+        return f"{name}: made; there is no dataset yet to compare it with"
+    if again.stored is None:
+        return f"{name}: made, but {again.dataset} lacks it: run notebook 01 to complete the dataset"
+    share = f"{100 * again.agreement:.2f} % of its pixels agree within {LEVEL} grey level"
+    if again.matches:
+        return f"{name}: the stored image ({share})"
+    if again.recipe != again.row["recipe_hash"]:
+        return f"{name}: another image ({share}); the stored one was made by another recipe: run notebook 01 again"
+    return f"{name}: another image ({share}), though by the same recipe"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m d3s_utils regenerate", description=__doc__.splitlines()[0])
+    parser.add_argument("image_id", help="as in manifest.parquet: <split>-<wnid>-<background>-<number>")
+    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
+    parser.add_argument("--set", default="", dest="overrides", help="single keys over the profile")
+    parser.add_argument(
+        "--out", type=Path, help="where to write the picture (default: <run>/regenerated/<image_id>.png)"
+    )
+    given = parser.parse_args(arguments)
+
+    def command() -> int:
+        import torch
+        from PIL import Image
+
+        profile = load_profile(given.profile, given.overrides)
+        torch.set_num_threads(profile.threads)
+        again = regenerate(profile, given.image_id)
+        path = given.out or paths.outputs() / profile.name / "regenerated" / f"{given.image_id}.png"
+        write_atomically(path, lambda part: Image.fromarray(again.image).save(part, format="PNG"))
+        print(f"{verdict(again)}\n{path}")
+        return int(not again.matches)
+
+    return exit_status(command)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

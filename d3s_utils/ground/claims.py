@@ -1,0 +1,201 @@
+"""The ledger: every number of the paper beside ours, with interval, chance level and an honest status.
+
+A notebook ends in `run.save_claims(claims_table([claim(...), ...]))`; `merge_claims` joins what all of them left.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from d3s_utils.ground.files import read_table
+
+Status = Literal["met", "not met", "simulated", "not run"]
+UNEXPLAINED = {"not met": "the measured value misses the target", "not run": "this profile has no such measurement"}
+SOURCE = "D3S paper (arXiv 2211.10370)"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One number as the paper prints it."""
+
+    value: float
+    unit: str
+    where: str  # in the paper
+    claim: str  # what it says, in one line
+    notebook: str  # where this repository measures it
+    chance: float | None = None  # what guessing would reach in the paper's setting
+
+
+# `fg_from_bg` reads: the foreground class, predicted from background features (fg<-bg in the design).
+PAPER: dict[str, Reference] = {
+    "dataset_images": Reference(
+        120_000, "images", "abstract", "images of the whole dataset, 1000 classes on 10 backgrounds", "01_generation"
+    ),
+    "accepted_share": Reference(
+        85.0,
+        "%",
+        "abstract: more than 17 000 of the 20 000",
+        "share of the validation images that annotators accept, foreground alone",
+        "02_human_verification",
+    ),
+    "fg_from_fg": Reference(
+        82.9, "%", "abstract", "foreground class read from foreground features", "05_disentanglement_probe", 0.1
+    ),
+    "bg_from_bg": Reference(
+        93.8, "%", "abstract", "background read from background features", "05_disentanglement_probe", 10.0
+    ),
+    "fg_from_bg": Reference(
+        2.4, "%", "abstract", "foreground class read from background features", "05_disentanglement_probe", 0.1
+    ),
+    "bg_from_fg": Reference(
+        45.6, "%", "abstract", "background read from foreground features", "05_disentanglement_probe", 10.0
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of the ledger; the fields are the columns of claims.csv, in order. Percentages are 0-100."""
+
+    id: str
+    claim: str
+    source: str = ""
+    reference: float | None = None
+    measured: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n: int | None = None
+    seeds: int | None = None
+    chance: float | None = None
+    status: Status = "not run"
+    why: str = ""
+    notebook: str = ""
+    profile: str = ""
+    seconds: float | None = None
+    unit: str = "%"
+
+
+COLUMNS = list(Claim.__dataclass_fields__)
+
+
+def claim(
+    id: str,
+    text: str = "",
+    *,
+    source: str = "",
+    reference: float | None = None,
+    measured: float | None = None,
+    ci: tuple[float, float] | None = None,
+    n: int | None = None,
+    seeds: int | None = None,
+    chance: float | None = None,
+    met: bool | None = None,
+    simulated: bool = False,
+    why: str = "",
+    unit: str | None = None,
+) -> Claim:
+    """One row of the ledger.
+
+    An `id` of `PAPER` brings its text, source, reference and unit along. A variant of such a number says so with a
+    suffix: "fg_from_bg/hsic" takes the reference of "fg_from_bg".
+
+    Args:
+        measured, ci: our number and its 95 % interval; None or NaN means it was not run.
+        n, seeds: observations behind it, and how many seeds or repetitions.
+        chance: what guessing reaches here (in the paper's setting it stands in `PAPER`).
+        met: whether the measured number bears the claim out; needed wherever something was measured.
+        simulated: the number rests on simulated annotators, so it speaks for the machinery and not for people.
+        why: the reason for a status other than met; by default that it misses its target, or was not measured.
+
+    Raises:
+        ValueError: a measured number without a verdict.
+    """
+    paper = PAPER.get(id.split("/")[0])
+    ran = measured is not None and not math.isnan(measured)
+    if ran and met is None and not simulated:
+        raise ValueError(f"claim {id!r} was measured ({measured}): say met=True, met=False or simulated=True")
+    low, high = (float(end) for end in ci) if ran and ci is not None else (None, None)
+    status = _status(ran, met, simulated)
+    row = Claim(
+        id=id,
+        claim=text or (paper.claim if paper else id),
+        source=source or (f"{SOURCE}, {paper.where}" if paper else "this repository"),
+        reference=paper.value if paper and reference is None else reference,
+        unit=unit or (paper.unit if paper else "%"),
+        status=status,
+        chance=chance,
+        why=why or UNEXPLAINED.get(status, ""),
+    )
+    return replace(row, measured=float(measured), ci_low=low, ci_high=high, n=n, seeds=seeds) if ran else row
+
+
+def _status(ran: bool, met: bool | None, simulated: bool) -> Status:
+    if not ran:
+        return "not run"
+    if simulated:
+        return "simulated"
+    return "met" if met else "not met"
+
+
+def claims_table(claims: list[Claim]) -> pd.DataFrame:
+    """The ledger's rows as a table with the columns of claims.csv; counts stay whole numbers where some are missing.
+
+    Raises:
+        ValueError: two claims of one id.
+    """
+    table = pd.DataFrame([asdict(row) for row in claims], columns=COLUMNS)
+    twice = table.loc[table["id"].duplicated(), "id"]
+    if len(twice):
+        raise ValueError(f"two claims are called {twice.iloc[0]!r}; give a variant a suffix, such as 'fg_from_bg/hsic'")
+    numbers = ["reference", "measured", "ci_low", "ci_high", "chance", "seconds"]
+    return table.astype(dict.fromkeys(["n", "seeds"], "Int64") | dict.fromkeys(numbers, "float64"))
+
+
+def claims_from(rows: pd.DataFrame, **common: object) -> pd.DataFrame:
+    """The ledger's rows from a table of measurements: what `claim` takes, column by column, `common` for every row.
+
+    Args:
+        rows: `id`, `text`, `measured`, `ci_low`, `ci_high`, and any further keyword of `claim` as a column.
+    """
+    claims = []
+    for row in rows.to_dict("records"):
+        ci = row.pop("ci_low"), row.pop("ci_high")
+        given = {key: value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
+        claims.append(claim(**given, ci=ci, **common))
+    return claims_table(claims)
+
+
+def merge_claims(folder: Path) -> pd.DataFrame:
+    """The ledger of the run in `folder`: the rows of claims/*.csv in the order of the notebooks.
+
+    The notebook, the profile and the seconds (from runtime/<notebook>.json) are filled in here, so that the files of
+    the single notebooks stay byte-identical from run to run. Numbers of the paper that no notebook measured end the
+    table as "not run".
+    """
+    parts = [_notebook_claims(path) for path in sorted((folder / "claims").glob("*.csv"))]
+    covered = {id.split("/")[0] for part in parts for id in part["id"]}
+    missing = [
+        replace(claim(id, why=f"{paper.notebook} left no such row"), notebook=paper.notebook, profile=folder.name)
+        for id, paper in PAPER.items()
+        if id not in covered
+    ]
+    parts = [part for part in [*parts, claims_table(missing)] if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else claims_table([])
+
+
+def _notebook_claims(path: Path) -> pd.DataFrame:
+    """One notebook's rows, with what the notebook itself does not write."""
+    folder, notebook = path.parent.parent, path.stem
+    rows = read_table(path).reindex(columns=COLUMNS)
+    text = ["id", "claim", "source", "status", "why", "unit"]
+    rows = rows.astype(dict.fromkeys(["n", "seeds"], "Int64"))
+    rows[text] = rows[text].fillna("").astype(str)
+    runtime = folder / "runtime" / f"{notebook}.json"
+    seconds = json.loads(runtime.read_text()).get("seconds") if runtime.is_file() else None
+    return rows.assign(notebook=notebook, profile=folder.name, seconds=pd.Series(seconds, rows.index, dtype="float64"))

@@ -1,0 +1,80 @@
+"""The pictures that annotators see: images, their guides, photographs of the class. PNG bytes by name."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from d3s_utils.generation.dataset import read_dataset
+from d3s_utils.generation.world import open_photos
+from d3s_utils.ground.errors import D3SError
+from d3s_utils.ground.run import Run
+from d3s_utils.ground.seeds import rng_for
+from d3s_utils.verification.asking.task import Item
+
+EXAMPLES = 4  # photographs of a class shown beside an image
+
+
+class Album:
+    """The pictures of a run by name: "item/ID", "guide/ID" and "photo/ID", where a plan or an example names them.
+
+    Args:
+        items: a plan's, see `plan.Plan`.
+    """
+
+    def __init__(self, run: Run, items: pd.DataFrame):
+        self._folder, self._photos = run.folder / "dataset", open_photos(run.profile)
+        table = self._photos.table("train")
+        order = rng_for(run.profile.seed, "examples").permutation(len(table))
+        drawn = table.iloc[order].groupby("label", sort=True).head(EXAMPLES)
+        self._examples = {
+            label: [f"photo/{name}" for name in rows] for label, rows in drawn.groupby("label")["photo_id"]
+        }
+        self._of_item = items.set_index("item_id")[["picture", "guide", "label"]].to_dict("index")
+        self._known = {*("guide/" + items["guide"])}.union(*self._examples.values())
+        self.png = functools.lru_cache(maxsize=512)(self._png)
+
+    def names(self, item_id: str) -> dict[str, str | list[str]]:
+        """The names of the picture of an item, of its guide, and of up to `EXAMPLES` photographs of its class."""
+        item = self._of_item[item_id]
+        examples = self._examples.get(item["label"], [])
+        return {"picture": f"item/{item_id}", "guide": f"guide/{item['guide']}", "examples": examples}
+
+    def thumbnail(self, name: str, side: int = 160) -> str:
+        """A photograph ("photo/ID"), small, as a data URI."""
+        picture, data = Image.fromarray(self._photos.load([name.partition("/")[2]])[0]), io.BytesIO()
+        picture.resize((side, side), Image.Resampling.LANCZOS).save(data, "JPEG", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+    def _png(self, name: str) -> bytes:
+        """The picture called `name`.
+
+        Raises:
+            D3SError: nobody is shown such a picture.
+        """
+        kind, _, key = name.partition("/")
+        if kind == "item" and key in self._of_item:  # the address does not say whether it is gold
+            kind, _, key = self._of_item[key]["picture"].partition("/")
+        elif name not in self._known:
+            raise D3SError(f"No annotator is shown a picture {name!r}.")
+        if kind == "photo":
+            data = io.BytesIO()
+            Image.fromarray(self._photos.load([key])[0]).save(data, "PNG")
+            return data.getvalue()
+        return read_dataset(self._folder, "val", [kind], [key])[kind].iloc[0]["bytes"]
+
+
+def show_task(run: Run, item: pd.Series) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], Item]:
+    """What an annotator sees of one row of a plan: image, guide, up to four photographs of its class, and the item."""
+    album = Album(run, item.to_frame().T)
+    names = album.names(item["item_id"])
+    image, guide, *photographs = (
+        np.asarray(Image.open(io.BytesIO(album.png(name))))
+        for name in (names["picture"], names["guide"], *names["examples"])
+    )
+    return image, guide, photographs, Item(item["item_id"], item["class_name"], item["definition"], item["background"])

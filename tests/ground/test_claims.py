@@ -1,0 +1,86 @@
+"""The ledger says what was measured, what was not, and never passes a simulation for the real thing."""
+
+import pandas as pd
+import pytest
+
+from d3s_utils.ground import claims, columns
+from d3s_utils.ground.claims import PAPER, claim, claims_from, claims_table, merge_claims
+from d3s_utils.ground.files import write_json, write_table
+
+
+def test_a_number_of_the_paper_brings_its_reference_along():
+    row = claim("fg_from_bg", measured=11.0, ci=(9.5, 12.5), n=1000, seeds=3, chance=10, met=True)
+    assert row.reference == 2.4 and "abstract" in row.source and row.unit == "%"
+    assert (row.measured, row.ci_low, row.ci_high, row.status) == (11.0, 9.5, 12.5, "met")
+
+
+def test_a_variant_takes_the_reference_of_the_number_it_varies():
+    assert claim("bg_from_bg/hsic", measured=99.0, met=True).reference == PAPER["bg_from_bg"].value
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ({"measured": 90.0, "met": True}, "met"),
+        ({"measured": 90.0, "met": False}, "not met"),
+        ({"measured": 90.0, "met": True, "simulated": True}, "simulated"),
+        ({}, "not run"),
+        ({"measured": float("nan"), "ci": (0, 100), "met": True}, "not run"),
+    ],
+)
+def test_status_is_told_by_what_was_measured(how, status):
+    row = claim("ours", "some claim of our own", **how)
+    assert row.status == status
+    assert (row.measured is None) == (status == "not run")
+
+
+def test_a_measured_number_needs_a_verdict():
+    with pytest.raises(ValueError, match="met=True"):
+        claim("ours", measured=3.0)
+
+
+def test_two_claims_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="fg_from_fg"):
+        claims_table([claim("fg_from_fg"), claim("fg_from_fg")])
+
+
+def test_the_table_has_the_columns_of_the_contract_first():
+    table = claims_table([claim("ours", "text", measured=1.0, n=5, met=True), claim("fg_from_fg")])
+    assert list(table.columns)[: len(columns.COLUMNS["claims"])] == columns.COLUMNS["claims"]
+    assert table["n"].iloc[0] == 5 and pd.isna(table["n"].iloc[1]), "counts stay whole beside missing ones"
+
+
+def test_merging_keeps_every_row_and_adds_what_nobody_measured(tmp_path):
+    folder = tmp_path / "toy"
+    rows = [
+        claim("fg_from_fg/hsic", measured=95.5, n=40, met=True),
+        claim("ours", "an idea, with a comma", why="no time"),
+    ]
+    write_table(folder / "claims" / "05_probe.csv", claims_table(rows))
+    write_json(folder / "runtime" / "05_probe.json", {"seconds": 12.5})
+
+    ledger = merge_claims(folder).set_index("id")
+
+    assert list(ledger.reset_index().columns) == claims.COLUMNS
+    assert ledger.loc["fg_from_fg/hsic", "measured"] == 95.5 and ledger.loc["fg_from_fg/hsic", "n"] == 40
+    assert set(ledger.loc[["fg_from_fg/hsic", "ours"], "seconds"]) == {12.5}
+    assert set(ledger["profile"]) == {"toy"}
+    assert "fg_from_fg" not in ledger.index, "a measured variant covers the number"
+    others = set(PAPER) - {"fg_from_fg"}
+    assert others <= set(ledger.index) and set(ledger.loc[list(others), "status"]) == {"not run"}
+    assert (ledger.loc[list(others), "why"] != "").all()
+
+
+def test_merging_the_claims_of_a_run_without_any_lists_the_paper(tmp_path):
+    assert set(merge_claims(tmp_path)["id"]) == set(PAPER)
+
+
+def test_a_table_of_measurements_becomes_rows_of_the_ledger():
+    rows = pd.DataFrame(
+        {"id": ["accepted_share", "ours"], "text": ["", "an idea"], "met": [False, True],
+         "measured": [80.0, float("nan")], "ci_low": [75.0, float("nan")], "ci_high": [84.0, float("nan")],
+         "n": [100, 0], "unit": ["%", "alpha"]}
+    )  # fmt: skip
+    table = claims_from(rows, simulated=True, why="votes of nobody").set_index("id")
+    assert table.loc["accepted_share", ["reference", "measured", "ci_high", "n"]].tolist() == [85.0, 80.0, 84.0, 100]
+    assert table["status"].tolist() == ["simulated", "not run"] and set(table["why"]) == {"votes of nobody"}
