@@ -19,6 +19,7 @@ from d3s_utils.ground.settings import Profile
 from d3s_utils.notebook.code import changed_code, code_of_notebook, hashes, reached
 from d3s_utils.notebook.states import State, changed_files, is_same, state_of
 
+VERSION = 1  # of the records
 LOCK = "requirements.lock"
 REPORT = "d3s_utils.notebook.report"
 REPORT_LOOKS = ("d3s_utils/notebook/templates/report.html", "d3s_utils/ground/pages.css")
@@ -125,6 +126,7 @@ def keep(files: Files, profile: Profile, before: Mapping, notes: Notes) -> None:
         if name in left or not (name in notes.outputs or _is_cache(Path(name)))
     }
     record = {
+        "version": VERSION,
         **before,
         "settings": {key: _value(values, key) for key in sorted(notes.settings or _leaves(values))},
         "inputs": {_name(Path(name), files.folder): state for name, state in inputs.items()},
@@ -150,15 +152,16 @@ def keep_report(folder: Path) -> None:
     """Write down what the page of the run in `folder` was drawn from."""
     files = reached([REPORT])["files"] | hashes(REPORT_LOOKS)
     inputs = {f"run:{name}": state_of(folder / name) for name in REPORTED}
-    write_json(folder / ".journal" / "index.json", {"files": files, "inputs": inputs})
+    write_json(folder / ".journal" / "index.json", {"version": VERSION, "files": files, "inputs": inputs})
 
 
 def read_record(path: Path) -> dict | None:
-    """What `keep` wrote; None where it wrote nothing, or nothing that can be read."""
+    """What `keep` or `keep_report` wrote; None where they wrote nothing, or nothing that can be read."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    return record if isinstance(record, dict) and record.get("version") == VERSION else None
 
 
 def shown(path: Path) -> str:
