@@ -33,11 +33,11 @@ def clean(profile: str) -> list[str]:
     voted = next((path for path in sorted(folder.rglob("*")) if holds_votes(path)), None)
     if voted is not None:
         raise D3SError(f"{shown(voted)} holds what people voted; move it away first.")
+    parts = [f"{shown(path)}: {size(path)}" for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    lines = [*parts, f"{shown(folder)} removed: {size(folder)}"]
     with one_at_a_time(folder, wait=False):
-        lines = [f"{shown(path)}: {size(path)}" for path in sorted(folder.iterdir()) if path.name != ".lock"]
-        total = size(folder)
         shutil.rmtree(folder)
-    return [*lines, f"{shown(folder)} removed: {total}"]
+    return lines
 
 
 def run_folder(profile: str) -> Path:
@@ -47,13 +47,14 @@ def run_folder(profile: str) -> Path:
         D3SError: if `profile` is empty, "..", the reference, or anything else that names no run.
     """
     path = Path(profile.strip())
-    is_file = path.suffix in (".yaml", ".yml")
-    name = path.stem if is_file else profile.strip()
-    if not name or name.startswith(".") or (not is_file and len(path.parts) != 1):
+    name = path.stem if path.suffix in (".yaml", ".yml") else profile.strip()
+    if name.startswith(".") or Path(name).name != name or not name:
         raise D3SError(f"PROFILE={profile} names no run; give a profile's name or YAML file, as in PROFILE=smoke.")
     if name == paths.REFERENCE.name:
         raise D3SError("outputs/reference is committed and stays.")
     folder = paths.outputs() / name
+    if folder.parent != paths.outputs():
+        raise D3SError(f"{folder} does not lie in {paths.outputs()} itself, as runs do.")
     if folder.is_symlink():
         raise D3SError(f"{shown(folder)} is a link to {folder.resolve()}; remove that yourself.")
     return folder

@@ -35,8 +35,8 @@ def toy(folder: Path, *cells: str, parameters: str = PARAMETERS, name: str = "07
 
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
-    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "outputs"))
-    return tmp_path / "outputs" / "smoke"
+    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "my outputs"))
+    return tmp_path / "my outputs" / "smoke"
 
 
 def visible(folder: Path) -> list[str]:
@@ -81,9 +81,8 @@ def test_a_failing_notebook_is_kept_under_another_name_and_says_where_it_failed(
 
 
 def test_a_users_mistake_is_one_sentence_without_traceback(outputs, tmp_path, capfd):
-    raising = (
-        'from d3s_utils.ground.errors import D3SError\nraise D3SError("the folder photos is empty; put pictures into it.")'
-    )
+    raising = "from d3s_utils.ground.errors import D3SError\n"
+    raising += 'raise D3SError("the folder photos is empty; put pictures into it.")'
     assert run.main([str(toy(tmp_path, raising)), "--profile", "smoke"]) == 1
     assert capfd.readouterr().err == "error: 07_toy: the folder photos is empty; put pictures into it.\n"
 
@@ -135,11 +134,13 @@ def test_two_notebooks_of_one_run_take_turns(outputs, tmp_path):
 
 def test_what_a_kernel_reads_and_leaves_decides_when_it_runs_again(outputs, tmp_path, capfd):
     (tmp_path / "read.csv").write_text("x\n1\n")
+    (tmp_path / "my profile.yaml").write_text("extends: smoke\n")
+    outputs = outputs.with_name("my profile")
     code = (
         "from d3s_utils.ground.files import read_table, write_table",
         f'write_table("{outputs}/tables/07_toy_x.csv", read_table("{tmp_path}/read.csv"))',
     )
-    arguments = [str(toy(tmp_path, *code)), "--profile", "smoke", "--if-changed"]
+    arguments = [str(toy(tmp_path, *code)), "--profile", str(tmp_path / "my profile.yaml"), "--if-changed"]
     assert run.main(arguments) == 0 and "07_toy: running" in capfd.readouterr().out
     assert run.main(arguments) == 0 and "running" not in capfd.readouterr().out
     (tmp_path / "read.csv").write_text("x\n2\n")
