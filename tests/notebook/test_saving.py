@@ -74,11 +74,13 @@ def test_run_all_and_save_in_jupyterlab(tmp_path):
     before = path.read_bytes()
     with jupyterlab(tmp_path) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+        page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
+        page.set_default_timeout(180_000)
         page.goto(f"{url}lab/tree/toy.ipynb?reset")
-        page.get_by_role("menuitem", name="Run", exact=True).click(timeout=180_000)
+        page.locator(".jp-Notebook .jp-CodeCell").first.click()
+        page.get_by_text("Run", exact=True).first.click()
         page.get_by_text("Run All Cells", exact=True).click()
-        page.locator(".jp-OutputArea-output", has_text="42").wait_for(timeout=180_000)
+        page.locator(".jp-OutputArea-output", has_text="42").wait_for()
         time_before = path.stat().st_mtime_ns
         page.keyboard.press("Control+s")
         wait_until(lambda: path.stat().st_mtime_ns != time_before)
