@@ -519,8 +519,8 @@ def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.D
         n_steps = max(1, settings.backbone_epochs * (len(data.natural) + int(data.train.sum())) // (2 * size))
         if lasting(settings):
             return watch(train_lastingly(folder, profile, BACKBONE, recipe, model, n_steps))
-        rng = torch_rng_for(profile.seed, "split backbone batches")
-        with seeded(profile.seed, "training", BACKBONE):  # for layers that drop features
+        rng = torch_rng_for(profile.training_key, "split backbone batches")
+        with seeded(profile.training_key, "training", BACKBONE):  # for layers that drop features
             return watch(train_backbone(model, batches(*image_streams(data), size, rng), n_steps))
 
     history = learn_or_load(folder, BACKBONE, recipe, model, profile, learn)
@@ -531,13 +531,13 @@ def backbone_recipe(profile: Profile) -> list:
     """Everything but the data that the backbone's weights depend on."""
     own = asdict(profile.disentanglement)
     names = ("backbone", "pretrained", "background_share", "backbone_epochs", "backbone_batch_size")
-    return [profile.seed, profile.threads, {name: own[name] for name in names}]
+    return [profile.training_key, profile.threads, {name: own[name] for name in names}]
 
 
 def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> SplitModel:
-    """A backbone with heads, its first weights drawn by the profile's seed."""
+    """A backbone with heads, its first weights drawn by the profile's training seed."""
     settings = profile.disentanglement
-    with seeded(profile.seed, "split backbone"):
+    with seeded(profile.training_key, "split backbone"):
         backbone = Backbone(settings.backbone, pretrained=settings.pretrained)
         backbone.to(memory_format=torch.channels_last)
         return SplitModel(backbone, *part_sizes(backbone.width, settings.background_share), n_classes, n_backgrounds)
@@ -545,7 +545,7 @@ def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> 
 
 def cache_views(backbone: SplitModel, data: Data, profile: Profile) -> tuple[Tensor, Tensor]:
     """Frozen features of `views` varied copies of the D3S training images and of the natural ones, (V, N, D) each."""
-    rng = torch_rng_for(profile.seed, "views")
+    rng = torch_rng_for(profile.training_key, "views")
     pixels = (data.d3s[torch.tensor(data.train)], data.natural)
     return tuple(
         torch.stack(
@@ -574,7 +574,9 @@ def fit_split(
         D3SError: there is no such penalty.
     """
     settings, weight = profile.disentanglement, recipe_for(method).weight
-    recipe = recipe_hash("split", method, weight, profile.seed, asdict(settings), backbone_recipe(profile), data.hash)
+    recipe = recipe_hash(
+        "split", method, weight, profile.training_key, asdict(settings), backbone_recipe(profile), data.hash
+    )
     model = new_split_model(profile, backbone.model, data.n_classes, data.n_backgrounds)
 
     def learn() -> pd.DataFrame:
@@ -582,11 +584,11 @@ def fit_split(
         if lasting(settings) and not on_views:
             return watch(train_lastingly(folder, profile, method, recipe, model))
         both = view_streams(data, views) if on_views else image_streams(data)
-        with seeded(profile.seed, "critics", method):
+        with seeded(profile.training_key, "critics", method):
             penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
-        steps = batches(*both, settings.batch_size, torch_rng_for(profile.seed, "split batches"))
-        rng = torch_rng_for(profile.seed, "shuffles", method)
-        drops = nullcontext() if on_views else seeded(profile.seed, "training", method)
+        steps = batches(*both, settings.batch_size, torch_rng_for(profile.training_key, "split batches"))
+        rng = torch_rng_for(profile.training_key, "shuffles", method)
+        drops = nullcontext() if on_views else seeded(profile.training_key, "training", method)
         with drops:
             return watch(train(model, penalty, steps, settings, settings.weight * weight, rng))
 
@@ -624,7 +626,7 @@ def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_ba
     if settings.trains == "backbone":
         return copy.deepcopy(backbone)
     sizes = part_sizes(settings.width, settings.background_share)
-    with seeded(profile.seed, "projectors"):
+    with seeded(profile.training_key, "projectors"):
         return SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
 
 
@@ -749,7 +751,7 @@ def train_share(
     if method == BACKBONE:
         training, size = BackboneTraining(model, n_steps, precision=settings.precision), settings.backbone_batch_size
     else:
-        with seeded(profile.seed, "critics", method):
+        with seeded(profile.training_key, "critics", method):
             penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
         penalty.to(pick_device(profile.device))
         training = SplitTraining(model, penalty, settings, settings.weight * recipe_for(method).weight)
@@ -759,7 +761,7 @@ def train_share(
     if state is not None:
         training.load_state_dict(state["training"])
         records = state["records"]
-    key, device = (profile.seed, "steps", method), training.hardware.device
+    key, device = (profile.training_key, "steps", method), training.hardware.device
     steps = keyed_batches(*image_streams(data), size, key, len(records), rank, of)
     for step in range(len(records), n_steps):
         with seeded(*key, "drops", step, rank):
@@ -809,6 +811,6 @@ def learn_or_load(folder: Path, method: str, recipe: str, model: nn.Module, prof
     table = learn()
     tables.write_table(history, table)
     tables.write_tensors(path, model.state_dict())
-    settings = {"recipe": recipe, "method": method, "seed": profile.seed, "settings": profile.disentanglement}
+    settings = {"recipe": recipe, "method": method, "seed": profile.training_key, "settings": profile.disentanglement}
     tables.write_json(about, settings | {"metrics": table.ffill().iloc[-1].to_dict()})
     return tables.read_table(history)
