@@ -187,6 +187,9 @@ class Profile:
 
     name: str
     seed: Whole = 0
+    # added to `seed`, it draws first weights, the order of images and every augmentation of everything that is trained;
+    # images, votes and probes keep `seed`
+    training_seed: Whole = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: Count = 2  # CPU threads; part of the recipe, because sums depend on their order
     foregrounds: Literal["pocket"] | Folders | HubDataset = "pocket"
@@ -202,3 +205,8 @@ class Profile:
     disentanglement: Disentanglement = field(default_factory=Disentanglement)
     probes: Probes = field(default_factory=Probes)
     spurious: Spurious = field(default_factory=Spurious)
+
+    @property
+    def training_key(self) -> int:
+        """Takes the place of `seed` in the keys of everything that is trained, and in the recipes of its weights."""
+        return self.seed + self.training_seed
