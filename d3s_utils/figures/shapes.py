@@ -18,8 +18,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import offset_copy
 
+from d3s_utils.ground import journal
+
 STYLE = Path(__file__).with_name("d3s.mplstyle")
 plt.style.use(STYLE)  # whoever draws with this room draws in the house style
+journal.note_input(STYLE)
 
 # One colour per idea, in every figure; all from the palette of Okabe and Ito.
 COLORS = {
