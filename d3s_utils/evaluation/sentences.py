@@ -45,7 +45,7 @@ def hardest(by_background: pd.DataFrame) -> str:
     )
 
 
-def control(without: pd.DataFrame, gaps: pd.DataFrame, model: str) -> str:
+def control(without: pd.DataFrame, gaps: pd.DataFrame) -> str:
     """What a model without habit loses, beside the zoo.
 
     Args:
@@ -55,6 +55,7 @@ def control(without: pd.DataFrame, gaps: pd.DataFrame, model: str) -> str:
     own, zoo = row_of(without), row_of(gaps, model=ZOO_MEAN)
     if not own:
         return "No model grew up without habit here, because these natural images have the habits they have."
+    model = own["model"].partition("@")[0]
     return (
         f"Without habit, {model} names {own['natural']:.1f} % of its natural images and {own['d3s']:.1f} % of D3S: it "
         f"{_loss(own)}, where the zoo with habit lost {zoo['gap']:.1f}."

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from d3s_utils.evaluation.gaps import PARTS, ZOO_MEAN
+from d3s_utils.evaluation.sets import ImageSet
 from d3s_utils.figures.shapes import (
     COLORS,
     chance_line,
@@ -22,6 +23,7 @@ from d3s_utils.figures.shapes import (
     nothing,
     worded,
 )
+from d3s_utils.ground.seeds import rng_for
 from d3s_utils.verification.rules import RULES
 
 SETS = {
@@ -43,6 +45,16 @@ PART_COLORS = {
     "labels": COLORS["verified"],
     "d3s": COLORS["d3s"],
 }
+
+
+def draw_two_kinds(natural: ImageSet, d3s: ImageSet, key: Sequence[object], columns: int = 10) -> Figure:
+    """A picture of each of the first classes, drawn by `key`: natural images above, D3S below."""
+    rows = []
+    for images in (natural, d3s):
+        mixed = images.table.sample(frac=1, random_state=rng_for(*key, "examples"))
+        chosen = mixed.groupby("label").head(1).sort_values("label").head(columns)
+        rows.append(images.load(list(chosen["image_id"])))
+    return image_grid([picture for row in rows for picture in row], columns=len(rows[0]), row_titles=["natural", "D3S"])
 
 
 def plot_training(histories: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -60,7 +60,7 @@ def moved(ratios: pd.DataFrame) -> str:
     fg, bg, own = ratio["fg"], ratio["bg"], ratio.loc[BACKBONE]
     return (
         f"Foreground features move least with the background under **{fg.idxmin()}**: {fg.min():.2f} of what a new "
-        f"foreground does to them, against {own['fg']:.2f} in the undisentangled backbone. Its background features "
-        f"move {own['bg']:.1f} times as far with the background as with the foreground; the most one-sided are those "
-        f"of {bg.idxmax()}, {bg.max():.1f} times."
+        f"foreground does to them, against {own['fg']:.2f} in the undisentangled backbone. Background features of the "
+        f"backbone move {own['bg']:.1f} times as far with the background as with the foreground; the most one-sided "
+        f"are those of {bg.idxmax()}, {bg.max():.1f} times."
     )

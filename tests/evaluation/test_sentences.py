@@ -36,11 +36,11 @@ def test_the_hardest_background_is_that_of_d3s_and_not_of_natural_images():
 
 
 def test_the_control_is_held_against_the_zoo_and_may_be_missing():
-    said = sentences.control(gaps(-1.4, "resnet@uniform"), gaps(47.1), "resnet")
+    said = sentences.control(gaps(-1.4, "resnet@uniform"), gaps(47.1))
     assert (
         said.startswith("Without habit, resnet names 90.0 %") and "gains **1.4 points**" in said and "lost 47.1" in said
     )
-    assert sentences.control(gaps(1.0).head(0), gaps(47.1), "resnet").startswith("No model grew up without habit")
+    assert sentences.control(gaps(1.0).head(0), gaps(47.1)).startswith("No model grew up without habit")
 
 
 def test_the_parts_of_the_drop_are_told_with_what_is_known():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 
 import nbformat
 import pytest
@@ -98,10 +97,30 @@ def test_it_defines_nothing(name):
 @every_notebook
 def test_cells_are_short_and_prose_is_plenty(name):
     lengths = [lines(cell) for cell in cells(name, "code")]
-    assert max(lengths) <= 20
-    assert statistics.quantiles(lengths, n=10)[7] <= 10, "eight cells in ten are a call and a look"
+    assert max(lengths) <= 10, "a cell is a call and a look"
     words = sum(len(cell.source.split()) for cell in cells(name, "markdown"))
     assert words / len(lengths) >= 35, f"{words / len(lengths):.0f} words per code cell"
+
+
+@every_notebook
+def test_a_sentence_about_numbers_is_one_call(name):
+    for cell in cells(name, "code"):
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        assert not [node for node in nodes if isinstance(node, ast.JoinedStr)], "f-strings belong into sentences.py"
+        said = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Markdown"]
+        assert len(said) <= 1
+        assert all(isinstance(node.args[0], ast.Call) for node in said), "what is said comes from a room of the package"
+
+
+@every_notebook
+def test_the_ledger_is_one_call(name):
+    [cell] = [cell for cell in cells(name, "code") if "save_claims(" in cell.source]
+    assert re.search(r"save_claims\((claims\.)?claims_table\(\w+\.headline\(", cell.source)
+
+
+@every_notebook
+def test_figures_are_told_what_is_shifted(name):
+    assert any("use_word(open_recipe(run.profile).word)" in cell.source for cell in cells(name, "code"))
 
 
 @every_notebook
