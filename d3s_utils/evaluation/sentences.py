@@ -49,12 +49,12 @@ def control(without: pd.DataFrame, gaps: pd.DataFrame) -> str:
     """What a model without habit loses, beside the zoo.
 
     Args:
-        without: `gaps.gap_table` of the model that grew up without habit; empty where nothing can be staged.
+        without: `gaps.gap_table` of the model that was trained without habit; empty where nothing can be staged.
         gaps: `gaps.gap_table`, the zoo's mean among the models.
     """
     own, zoo = row_of(without), row_of(gaps, model=ZOO_MEAN)
     if not own:
-        return "No model grew up without habit here, because these natural images have the habits they have."
+        return "No model was trained without habit here, because these natural images have the habits they have."
     model = own["model"].partition("@")[0]
     return (
         f"Without habit, {model} names {own['natural']:.1f} % of its natural images and {own['d3s']:.1f} % of D3S: it "

@@ -180,7 +180,7 @@ def plot_background_pull(pull: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_habit_curve(curve: pd.DataFrame, ax: Axes | None = None, *, model: str = "") -> Axes:
-    """Accuracy against the habit a model grew up with; bands are 95 % intervals.
+    """Accuracy against the habit a model was trained with; bands are 95 % intervals.
 
     Args:
         curve: see `gaps.habit_curve`.

@@ -40,7 +40,7 @@ def test_the_control_is_held_against_the_zoo_and_may_be_missing():
     assert (
         said.startswith("Without habit, resnet names 90.0 %") and "gains **1.4 points**" in said and "lost 47.1" in said
     )
-    assert sentences.control(gaps(1.0).head(0), gaps(47.1)).startswith("No model grew up without habit")
+    assert sentences.control(gaps(1.0).head(0), gaps(47.1)).startswith("No model was trained without habit")
 
 
 def test_the_parts_of_the_drop_are_told_with_what_is_known():

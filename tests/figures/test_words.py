@@ -9,6 +9,7 @@ import pytest
 from matplotlib.text import Text
 
 from d3s_utils.disentanglement.features import Features
+from d3s_utils.evaluation.sets import ImageSet
 from d3s_utils.figures import disentanglement, evaluation, generation, probes, shapes, spurious, verification
 from d3s_utils.probes.directions import DIRECTIONS
 
@@ -52,7 +53,10 @@ IMAGES = rows({}, class_name=CLASSES, background=COUNTRIES).assign(
 )
 FEATURES = Features(*[np.arange(8.0).reshape(4, 2) ** power for power in (1, 2, 3)], None, None)
 
+NATURAL = ImageSet("natural", IMAGES, lambda ids: np.zeros((len(ids), 4, 4, 3), np.uint8), "key")
+
 DRAWN = {
+    "two kinds": lambda: evaluation.draw_two_kinds(NATURAL, NATURAL, (0,)),
     "label cells": lambda: generation.plot_label_cells(
         rows(RATES, question=QUESTIONS, class_name=CLASSES, background=COUNTRIES)
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -85,6 +86,20 @@ def test_it_imports_the_package_and_little_else(name):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             modules += [node.module] if isinstance(node, ast.ImportFrom) else []
             assert {module.split(".")[0] for module in modules} <= MAY_IMPORT
+
+
+@every_notebook
+def test_what_it_calls_is_there(name):
+    trees = [ast.parse(cell.source) for cell in cells(name, "code")]
+    known = {}
+    for node in [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]:
+        exec(compile(ast.Module([node], []), name, "exec"), known)
+    modules = {alias: value for alias, value in known.items() if isinstance(value, ModuleType)}
+    for node in [node for tree in trees for node in ast.walk(tree)]:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            assert hasattr(modules[node.value.id], node.attr), f"{node.value.id}.{node.attr} is not there"
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            assert node.id not in modules, f"{node.id} hides the module of that name"
 
 
 @every_notebook
