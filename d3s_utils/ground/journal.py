@@ -6,13 +6,17 @@ thing is noted once, as soon as it is read: a kernel that dies leaves what it no
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 _SEEN: set[tuple[str, str]] = set()
 _LOCK = threading.Lock()
+_SILENT = contextvars.ContextVar("silent", default=False)
 
 
 def note_input(path: str | Path) -> None:
@@ -30,9 +34,19 @@ def note_setting(key: str) -> None:
     _note("setting", key)
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """What is read inside is not noted: settings looked at to check them, or to write all of them down."""
+    before = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(before)
+
+
 def _note(kind: str, name: str) -> None:
     journal = os.environ.get("D3S_JOURNAL")
-    if not journal or (kind, name) in _SEEN:
+    if not journal or _SILENT.get() or (kind, name) in _SEEN:
         return
     with _LOCK:
         _SEEN.add((kind, name))
