@@ -108,7 +108,7 @@ def part_sizes(width: int, background_share: float) -> tuple[int, int]:
 def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> SplitModel:
     """A backbone with heads, its first weights drawn by the profile's seed."""
     settings = profile.disentanglement
-    with seeded(profile.seed, "split backbone"):
+    with seeded(profile.training_key, "split backbone"):
         backbone = Backbone(settings.backbone, pretrained=settings.pretrained)
         backbone.to(memory_format=torch.channels_last)
         return SplitModel(backbone, *part_sizes(backbone.width, settings.background_share), n_classes, n_backgrounds)
@@ -120,7 +120,7 @@ def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_ba
     if settings.trains == "backbone":
         return copy.deepcopy(backbone)
     sizes = part_sizes(settings.width, settings.background_share)
-    with seeded(profile.seed, "projectors"):
+    with seeded(profile.training_key, "projectors"):
         return SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
 
 

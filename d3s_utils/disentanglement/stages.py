@@ -54,8 +54,8 @@ def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.D
         n_steps = max(1, settings.backbone_epochs * (len(data.natural) + int(data.train.sum())) // (2 * size))
         if lasting(settings):
             return watch(train_lastingly(folder, profile, BACKBONE, recipe, model, n_steps))
-        rng = torch_rng_for(profile.seed, "split backbone batches")
-        with seeded(profile.seed, "training", BACKBONE):  # for layers that drop features
+        rng = torch_rng_for(profile.training_key, "split backbone batches")
+        with seeded(profile.training_key, "training", BACKBONE):  # for layers that drop features
             return watch(train_backbone(model, batches(*image_streams(data), size, rng), n_steps))
 
     history = learn_or_load(folder, BACKBONE, recipe, model, profile, learn)
@@ -66,12 +66,12 @@ def backbone_recipe(profile: Profile) -> list:
     """Everything but the data that the backbone's weights depend on."""
     own = asdict(profile.disentanglement)
     names = ("backbone", "pretrained", "background_share", "backbone_epochs", "backbone_batch_size")
-    return [profile.seed, profile.threads, {name: own[name] for name in names}]
+    return [profile.training_key, profile.threads, {name: own[name] for name in names}]
 
 
 def cache_views(backbone: SplitModel, data: Data, profile: Profile) -> tuple[Tensor, Tensor]:
     """Frozen features of `views` varied copies of the D3S training images and of the natural ones, (V, N, D) each."""
-    rng = torch_rng_for(profile.seed, "views")
+    rng = torch_rng_for(profile.training_key, "views")
     pixels = (data.d3s[torch.tensor(data.train)], data.natural)
     return tuple(
         torch.stack(
@@ -93,7 +93,7 @@ def fit_split(
         D3SError: there is no such penalty.
     """
     settings, weight = profile.disentanglement, recipe_for(method).weight
-    recipe = digest("split", method, weight, profile.seed, asdict(settings), backbone_recipe(profile), data.hash)
+    recipe = digest("split", method, weight, profile.training_key, asdict(settings), backbone_recipe(profile), data.hash)
     model = new_split_model(profile, backbone.model, data.n_classes, data.n_backgrounds)
 
     def learn() -> pd.DataFrame:
@@ -101,11 +101,11 @@ def fit_split(
         if lasting(settings) and not on_views:
             return watch(train_lastingly(folder, profile, method, recipe, model))
         both = view_streams(data, views) if on_views else image_streams(data)
-        with seeded(profile.seed, "critics", method):
+        with seeded(profile.training_key, "critics", method):
             penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
-        steps = batches(*both, settings.batch_size, torch_rng_for(profile.seed, "split batches"))
-        rng = torch_rng_for(profile.seed, "shuffles", method)
-        drops = nullcontext() if on_views else seeded(profile.seed, "training", method)
+        steps = batches(*both, settings.batch_size, torch_rng_for(profile.training_key, "split batches"))
+        rng = torch_rng_for(profile.training_key, "shuffles", method)
+        drops = nullcontext() if on_views else seeded(profile.training_key, "training", method)
         with drops:
             return watch(train(model, penalty, steps, settings, settings.weight * weight, rng))
 
@@ -168,7 +168,7 @@ def learn_or_load(folder: Path, method: str, recipe: str, model: nn.Module, prof
     table = learn()
     write_table(history, table)
     write_tensors(path, model.state_dict())
-    settings = {"recipe": recipe, "method": method, "seed": profile.seed, "settings": profile.disentanglement}
+    settings = {"recipe": recipe, "method": method, "seed": profile.training_key, "settings": profile.disentanglement}
     write_json(about, settings | {"metrics": table.ffill().iloc[-1].to_dict()})
     return read_table(history)
 

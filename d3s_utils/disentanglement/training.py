@@ -206,7 +206,7 @@ def train_share(
     if method == BACKBONE:
         training, size = BackboneTraining(model, n_steps, precision=settings.precision), settings.backbone_batch_size
     else:
-        with seeded(profile.seed, "critics", method):
+        with seeded(profile.training_key, "critics", method):
             penalty = build_penalty(method, *model.sizes, data.n_classes, data.n_backgrounds)
         penalty.to(pick_device(profile.device))
         training = SplitTraining(model, penalty, settings, settings.weight * recipe_for(method).weight)
@@ -216,7 +216,7 @@ def train_share(
     if state is not None:
         training.load_state_dict(state["training"])
         records = state["records"]
-    key, device = (profile.seed, "steps", method), training.hardware.device
+    key, device = (profile.training_key, "steps", method), training.hardware.device
     steps = keyed_batches(*image_streams(data), size, key, len(records), rank, of)
     for step in range(len(records), n_steps):
         with seeded(*key, "drops", step, rank):

@@ -6,15 +6,18 @@ thing is noted once, as soon as it is read: a kernel that dies leaves what it no
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _SEEN: set[tuple[str, str, str]] = set()
 _LOCK = threading.Lock()
+_SILENT = contextvars.ContextVar("silent", default=False)
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,19 @@ def size_and_time(path: Path) -> list[int] | None:
     return [about.st_size, about.st_mtime_ns]
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """What is read inside is not noted: settings looked at to check them, or to write all of them down."""
+    before = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(before)
+
+
 def _note(kind: str, name: str, about: Callable[[], object] = lambda: None) -> None:
     journal = os.environ.get("D3S_JOURNAL")
-    if not journal or (journal, kind, name) in _SEEN:
+    if not journal or _SILENT.get() or (journal, kind, name) in _SEEN:
         return
     with _LOCK:
         _SEEN.add((journal, kind, name))

@@ -214,6 +214,24 @@ def test_torch_goes_on_as_if_nothing_had_been_drawn():
         assert torch.equal(torch.rand(3), one)
 
 
+def test_another_training_seed_draws_everything_that_is_trained_anew(tmp_path):
+    data, other = tiny_data(), replace(PROFILE, training_seed=1)
+    kept, drawn = (fit_backbone(tmp_path / str(p.training_seed), p, data) for p in (PROFILE, other))
+    assert not torch.equal(kept.model.label_head.weight, drawn.model.label_head.weight)
+    histories = [
+        fit_split(tmp_path / "0", profile, data, kept, "hsic", cache_views(kept.model, data, profile)).history
+        for profile in (PROFILE, other)  # in one folder: the recipe tells them apart
+    ]
+    assert not histories[0].equals(histories[1])
+
+
+def test_without_a_training_seed_recipes_are_those_of_the_seed_alone():
+    settings = ("backbone", "pretrained", "background_share", "backbone_epochs", "backbone_batch_size")
+    own = {name: getattr(TINY, name) for name in settings}
+    assert disentangle.backbone_recipe(replace(PROFILE, seed=3)) == [3, PROFILE.threads, own]
+    assert disentangle.backbone_recipe(replace(PROFILE, seed=3, training_seed=2)) == [5, PROFILE.threads, own]
+
+
 def test_an_unknown_network_is_one_clear_sentence():
     with pytest.raises(D3SError, match="disentanglement.backbone.*'resnot'"):
         Backbone("resnot")
