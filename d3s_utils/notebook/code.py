@@ -22,12 +22,15 @@ _PARSED: dict[str, str | None] = {}  # the files of the package as `sources` has
 
 
 def code_of_notebook(notebook: Path, known: Mapping | None = None) -> dict:
-    """`cells`: a digest of each code cell. `modules`: a digest of each module reached. `files`: the bytes of these.
-    `page`: a digest of all that the page shows of the notebook without running it.
+    """What a notebook executes, by digests.
 
     Args:
         known: the same of an earlier time. Where the files are as they were then, they are not parsed, which takes
             seconds.
+
+    Returns:
+        `cells` has a digest of each code cell, `modules` of each module reached, `files` of the bytes of these and of
+        the packages they lie in, and `page` is one of all that the page shows of the notebook without running it.
     """
     cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(notebook.read_text("utf-8"))["cells"]]
     codes = [_parsed(text) for kind, text in cells if kind == "code"]
@@ -57,9 +60,7 @@ def changed_code(now: Mapping, before: Mapping) -> list[str]:
     """Which cells and modules differ, a sentence each."""
     texts = _changed_cells(now["cells"], before["cells"])
     texts += [
-        f"{name} has changed"
-        for name, digest in now["modules"].items()
-        if before["modules"].get(name, digest) != digest
+        f"{name} has changed" for name, code in now["modules"].items() if before["modules"].get(name, code) != code
     ]
     if texts:  # which says why others are imported, too
         return texts
@@ -78,9 +79,8 @@ def hashes(names: Iterable[str]) -> dict[str, str | None]:
 
 def _changed_cells(now: list[str], before: list[str]) -> list[str]:
     texts = []
-    for kind, start, end, new_start, new_end in difflib.SequenceMatcher(
-        None, before, now, autojunk=False
-    ).get_opcodes():
+    steps = difflib.SequenceMatcher(None, before, now, autojunk=False).get_opcodes()
+    for kind, start, end, new_start, new_end in steps:
         if kind == "delete":
             texts += [f"cell {number} of the last run is gone" for number in range(start + 1, end + 1)]
         elif kind != "equal":
