@@ -17,9 +17,12 @@ import pandas as pd
 import pytest
 from conftest import EVIL, Served
 
+from d3s_utils.annotation.store import LONGEST
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 KEYS = ("y", "n", "n")  # object there, background not, nothing adult
+PATIENCE = 300  # seconds that a condition may take: only what never comes fails, on a busy machine too
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +33,12 @@ def browser():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser
         browser.close()
+
+
+def new_page(browser, **context):
+    context = browser.new_context(**context)
+    context.set_default_timeout(PATIENCE * 1000)
+    return context.new_page()
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ def keep(page, name):
 
 def come_in(browser, url, name, **context):
     """A page of `name`'s own, at the first picture."""
-    page = browser.new_context(**context).new_page()
+    page = new_page(browser, **context)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.goto(url)
@@ -89,7 +98,7 @@ def test_a_session_of_25_by_keyboard_alone(served, browser):
     wanted = {"foreground": "yes", "background": "no", "adult": "no"}
     assert all(wanted[question] == answer for question, answer in zip(votes["question"], votes["answer"], strict=True))
     assert votes["image_id"].nunique() + gold["image_id"].nunique() == 25 and set(votes["worker_id"]) == {"ann"}
-    assert votes["seconds"].between(0, 60).all() and votes["answered_at"].notna().all()
+    assert votes["seconds"].between(0, LONGEST).all() and votes["answered_at"].notna().all()
 
 
 def test_undo_arrows_and_a_change_of_mind(served, browser):
@@ -180,7 +189,7 @@ def test_screen_readers_are_told_what_is_shown(served, browser):
     press(page, "y")
     assert open_question(page) == "background", "typing into the instructions answers nothing"
     page.keyboard.press("Escape")
-    assert page.locator("#instructions[open]").count() == 0
+    page.wait_for_selector("#instructions:not([open])", state="attached")
 
 
 def test_a_class_name_with_markup_is_shown_as_text(evil_outputs, browser, tmp_path):
@@ -204,7 +213,7 @@ def test_who_comes_when_everything_is_answered_is_thanked(asked_outputs, browser
     options = "verification.votes_per_image=1 verification.session=200 verification.gold_rate=0"
     with Served(tmp_path / "asked.yaml", tmp_path / "outputs", "--set", options) as served:
         come_in(browser, served.url, "ann")
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(served.url)
         page.fill("#name", "bea")
         page.keyboard.press("Enter")
@@ -313,14 +322,13 @@ def test_the_template_works_through_a_task_and_submits_its_answers(evil_outputs,
     assert html.count("${") == 1
     task = html.replace("${items}", batch["items"].iloc[0])
     (tmp_path / "out" / "task.html").write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{task}")
-    context = browser.new_context()
-    pictures = tmp_path / "out" / "pictures"
+    page = new_page(browser)
+    context, pictures = page.context, tmp_path / "out" / "pictures"
     context.route(
         "https://pictures.invalid/d3s/**",
         lambda route: route.fulfill(path=pictures / urllib.request.unquote(route.request.url.partition("/d3s/")[2])),
     )
     context.route("https://assets.crowd.aws/**", lambda route: route.abort())
-    page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto((tmp_path / "out" / "task.html").as_uri())
