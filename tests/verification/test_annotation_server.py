@@ -58,7 +58,7 @@ def at_once(port, stop=None, most=VOTES):
     if stop is not None:
         stop(told)
     for thread in threads:
-        thread.join(120)
+        thread.join(600)
     return sorted(sum(told, [])), times
 
 
