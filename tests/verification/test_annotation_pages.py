@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from conftest import EVIL, Served
 
-from d3s_utils.annotation.store import LONGEST
+from d3s_utils.verification.asking.store import LONGEST
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")

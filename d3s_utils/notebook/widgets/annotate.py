@@ -10,10 +10,10 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING
 
-from d3s_utils.verification.asking.desk import Desk, open_desk
-from d3s_utils.verification.asking.task import INSTRUCTIONS
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.run import Run
+from d3s_utils.verification.asking.desk import Desk, open_desk
+from d3s_utils.verification.asking.task import INSTRUCTIONS
 from d3s_utils.verification.votes import ANSWERS
 
 if TYPE_CHECKING:
