@@ -6,7 +6,7 @@ import importlib
 import sys
 
 COMMANDS = {
-    "run": "execute one notebook under a profile, with its page and its runtime",
+    "run": "execute notebooks under a profile, each with its page; or say why they would run",
     "report": "join the ledger and the runtimes, and draw html/index.html",
     "check": "compare a run with the committed reference",
     "generate": "make the images of a run, or this worker's share of them",
@@ -16,6 +16,7 @@ COMMANDS = {
     "import": "write the dataset of the paper's authors as this package does",
     "verify": "say whether a dataset folder is whole",
     "convert": "make of published weights the file that the zoo reads",
+    "clean": "remove what a run left, unless people's votes are in it",
     "doctor": "say what this machine has and what it lacks",
 }
 
@@ -30,6 +31,7 @@ MODULES = {
     "import": "cli.authors",
     "verify": "generation.sums",
     "convert": "cli.convert",
+    "clean": "cli.clean",
     "doctor": "cli.doctor",
 }
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from d3s_utils.data.imagenet import wnid_by_word
 from d3s_utils.data.pictures import is_picture, list_pictures
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Folders, HubDataset
 
@@ -28,7 +28,9 @@ NUMBER = re.compile(r"_(\d{8})$")  # ILSVRC2012_val_00000293.JPEG
 
 def split_root(folders: Folders, split: str) -> Path:
     """The folder of a split."""
-    return paths.resolve(getattr(folders, split))
+    root = paths.resolve(getattr(folders, split))
+    journal.note_input(root)
+    return root
 
 
 def class_names(source: Folders | HubDataset, split: str) -> list[str]:
@@ -96,7 +98,10 @@ def labelled_files(folders: Folders, split: str) -> Mapping[str, list[str]]:
 
 def _labels(folders: Folders, split: str) -> Path | None:
     given = getattr(folders, f"{split}_labels")
-    return None if given is None else paths.resolve(given)
+    if given is None:
+        return None
+    journal.note_input(paths.resolve(given))
+    return paths.resolve(given)
 
 
 def _csv(path: Path, key: str) -> pd.DataFrame:
@@ -171,6 +176,7 @@ def open_hub(source: HubDataset, split: str) -> HubSplit:
 
     part, folder = getattr(source, split), paths.resolve(source.dataset)
     called = f"{source.dataset}, split {part}"
+    journal.note_input(folder)
     location, options = (str(folder), {}) if folder.is_dir() else (source.dataset, {"revision": source.revision})
     try:
         rows = datasets.load_dataset(location, split=part, **options)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from d3s_utils.data.pictures import read_picture
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 
 ALIKE = 0.02  # sides of mask and photograph may differ by this share in proportion
@@ -29,6 +29,7 @@ def mask_for(masks: str | None, photo_id: str, picture: Image.Image) -> Image.Im
     if masks is None:
         raise D3SError("generator.guide mask needs generator.masks: a folder of masks, or COCO's instances as JSON.")
     location = paths.resolve(masks)
+    journal.note_input(location)
     mask = _coco_mask(location, photo_id) if location.suffix == ".json" else _folder_mask(location, photo_id)
     if abs(np.log((mask.width / mask.height) / (picture.width / picture.height))) > ALIKE:
         raise D3SError(

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from d3s_utils.data.guides import KINDS
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
 
@@ -92,6 +92,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         D3SError: naming the file, the key and the mend.
     """
+    journal.note_input(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from d3s_utils.diffusion.precision import compute_in, in_tiles, pick_dtype
-from d3s_utils.ground import paths, settings
+from d3s_utils.ground import journal, paths, settings
 from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
@@ -83,6 +83,8 @@ def _read_pipeline(wanted: settings.Generator) -> DiffusionPipeline:
     _hush()
     location = find_model(wanted.model)
     options = {} if isinstance(location, Path) else {"revision": wanted.revision}
+    if isinstance(location, Path):
+        journal.note_input(location)
     options |= {} if wanted.safety else {"safety_checker": None}
     try:
         pipeline = getattr(diffusers, PIPELINES[wanted.mode]).from_pretrained(

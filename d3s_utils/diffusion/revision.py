@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.settings import Profile
 
 
@@ -15,6 +15,7 @@ def generator_revision(profile: Profile) -> str:
     """
     model = profile.generator.model
     folder = paths.POCKET_WEIGHTS / "generator" if model == "pocket" else paths.resolve(model)
+    journal.note_input(folder)
     if not folder.is_dir():
         return profile.generator.revision or ""
     digest = hashlib.sha256()

@@ -9,14 +9,14 @@ from d3s_utils.disentanglement.images import Data
 from d3s_utils.disentanglement.models import Split, SplitModel
 from d3s_utils.disentanglement.streams import Batch, image_streams
 from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.training import Descent, Hardware, Training, training_key
+from d3s_utils.ground.training import Descent, Hardware, Training
 
 LR = 0.01
 
 
 def backbone_training(profile: Profile, model: SplitModel, data: Data) -> Training:
     """`backbone_epochs` of both streams by cross entropy alone."""
-    settings, key = profile.disentanglement, training_key(profile, "split backbone steps")
+    settings, key = profile.disentanglement, (profile.training_key, "split backbone steps")
     size, images = settings.backbone_batch_size, len(data.natural) + int(data.train.sum())
     steps = max(1, settings.backbone_epochs * images // (2 * size))
     learner = Descent(model, cross_entropy, steps, LR, Hardware(profile.device, settings.precision))

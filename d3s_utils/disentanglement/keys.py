@@ -15,7 +15,6 @@ from d3s_utils.evaluation import networks
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.settings import Profile
 from d3s_utils.ground.sources import code_of
-from d3s_utils.ground.training import training_key
 
 # How pictures are read, which networks and which penalties there are: keys hold what these gave, not their code.
 BESIDE = (images.__name__, networks.__name__, table.__name__)
@@ -28,7 +27,7 @@ def backbone_key(profile: Profile, data: Data) -> dict:
     row = networks.NETWORKS.get(profile.disentanglement.backbone)
     return {
         "method": BACKBONE,
-        "seed": training_key(profile),
+        "seed": profile.training_key,
         "settings": _settings(profile, *OF_BACKBONE, "workers"),
         "threads": profile.threads,
         "network": row and asdict(row),
@@ -51,7 +50,7 @@ def split_key(profile: Profile, data: Data, backbone: dict, method: str) -> dict
         names, inputs = [*names, "width", "background_share"], {"views": digest(views_key(profile, data, backbone))}
     return {
         "method": method,
-        "seed": training_key(profile),
+        "seed": profile.training_key,
         "settings": _settings(profile, *names),
         "data": data.train_key,
         "backbone": digest(backbone),
@@ -63,7 +62,7 @@ def split_key(profile: Profile, data: Data, backbone: dict, method: str) -> dict
 def views_key(profile: Profile, data: Data, backbone: dict) -> dict:
     """Everything that the cached views depend on, given the key of the backbone."""
     return {
-        "seed": training_key(profile),
+        "seed": profile.training_key,
         "settings": _settings(profile, "views"),
         "data": data.train_key,
         "backbone": digest(backbone),

@@ -15,7 +15,6 @@ from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.training import training_key
 
 BACKBONE = "backbone"  # the method whose features nobody disentangled
 
@@ -109,7 +108,7 @@ def part_sizes(width: int, background_share: float) -> tuple[int, int]:
 def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> SplitModel:
     """A backbone with heads on the profile's device, its first weights drawn by the profile's seed."""
     settings = profile.disentanglement
-    with seeded(*training_key(profile, "split backbone")):
+    with seeded(profile.training_key, "split backbone"):
         backbone = Backbone(settings.backbone, pretrained=settings.pretrained)
         backbone.to(memory_format=torch.channels_last)
         sizes = part_sizes(backbone.width, settings.background_share)
@@ -122,7 +121,7 @@ def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_ba
     if settings.trains == "backbone":
         return copy.deepcopy(backbone)
     sizes = part_sizes(settings.width, settings.background_share)
-    with seeded(*training_key(profile, "projectors")):
+    with seeded(profile.training_key, "projectors"):
         model = SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
     return model.to(pick_device(profile.device))
 

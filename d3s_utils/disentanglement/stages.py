@@ -30,7 +30,7 @@ from d3s_utils.ground.files import read_tensors, write_json, write_table
 from d3s_utils.ground.parallel import side_by_side
 from d3s_utils.ground.seeds import torch_rng_for
 from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.training import Progress, Training, train, training_key
+from d3s_utils.ground.training import Progress, Training, train
 
 Watch = Callable[[Iterator[dict]], pd.DataFrame]  # turns the records of a training run into a table, maybe drawing them
 
@@ -50,7 +50,7 @@ def cache_views(folder: Path, profile: Profile, data: Data, backbone: Trained) -
     encoder, count = backbone.model.encoder, profile.disentanglement.views
 
     def make() -> Tensors:
-        rng = torch_rng_for(*training_key(profile, "views"))
+        rng = torch_rng_for(profile.training_key, "views")
         d3s = frozen_views(encoder, data.d3s[torch.tensor(data.train)], count, rng)
         return Tensors({"d3s": d3s, "natural": frozen_views(encoder, data.natural, count, rng)})
 

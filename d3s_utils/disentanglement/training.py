@@ -15,15 +15,15 @@ from d3s_utils.disentanglement.penalties.table import build_penalty
 from d3s_utils.disentanglement.streams import Batch, image_streams, view_streams
 from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Disentanglement, Profile
-from d3s_utils.ground.training import Hardware, Training, training_key
+from d3s_utils.ground.training import Hardware, Training
 
 
 def split_training(
     profile: Profile, model: SplitModel, data: Data, method: str, views: tuple[Tensor, Tensor] | None = None
 ) -> Training:
     """The game of the penalty `method`, on images, or on cached `views` of them. All methods see the same draws."""
-    settings, key = profile.disentanglement, training_key(profile, "split steps")
-    with seeded(*training_key(profile, "critics", method)):
+    settings, key = profile.disentanglement, (profile.training_key, "split steps")
+    with seeded(profile.training_key, "critics", method):
         penalty = build_penalty(method, model.sizes, data.n_classes, data.n_backgrounds)
     learner = SplitTraining(model, penalty, settings, Hardware(profile.device, settings.precision))
     streams = image_streams(data) if views is None else view_streams(data, views)

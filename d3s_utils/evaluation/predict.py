@@ -129,7 +129,7 @@ def _trained(run: Run, name: str, habit: float | None) -> Classifier:
 
     training_set = TrainingSet(open_photos(profile, habit=habit).key, load, len(class_table(profile)))
     path = checkpoint(run, model_name(profile, name, habit))
-    return fit_or_load(path, name, training_set, profile.evaluation, (profile.seed, "zoo", name), profile.device)
+    return fit_or_load(path, name, training_set, profile.evaluation, (profile.training_key, "zoo", name), profile.device)
 
 
 def checkpoint(run: Run, model: str) -> Path:

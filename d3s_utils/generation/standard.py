@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Profile
@@ -34,7 +34,11 @@ PAIRS = 20  # of images within a class
 def on_disk(profile: Profile, name: str) -> Path | None:
     """The file `name` in `realism.weights` or torch's cache; None where it is in neither."""
     folders = [paths.resolve(profile.realism.weights), Path(torch.hub.get_dir()) / "checkpoints"]
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+    for file in (folder / name for folder in folders):
+        journal.note_input(file)
+        if file.is_file():
+            return file
+    return None
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

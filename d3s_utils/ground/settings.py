@@ -128,7 +128,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Evaluation:
-    # with weights train: rows of classifiers.ZOO; with pretrained: "original", "newer", rows of zoo.csv, names of timm
+    # with weights train: rows of networks.NETWORKS; with pretrained: "original", "newer", rows of zoo.csv, names of timm
     models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")
     weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
     zoo: str | None = None  # a CSV like d3s_utils/zoo.csv with rows of your own
@@ -142,10 +142,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Disentanglement:
-    backbone: str = "resnet"  # a row of classifiers.ZOO, for small pictures, or a timm name
+    backbone: str = "resnet"  # a row of networks.NETWORKS, for small pictures, or a timm name
     pretrained: bool = False  # whether the backbone starts from timm's weights
     background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
-    # rows of penalties.PENALTIES
+    # rows of the files in disentanglement/penalties
     penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic", "hsic_whitened")
     trains: Literal["projectors", "backbone"] = "projectors"  # what a penalty trains; "backbone" is the paper's way
     width: Annotated[int, at_least(2)] = 32  # features of the projectors, both parts together
@@ -187,6 +187,9 @@ class Profile:
 
     name: str
     seed: Whole = 0
+    # added to `seed`, it draws first weights, the order of images and every augmentation of everything that is trained;
+    # images, votes and probes keep `seed`
+    training_seed: Whole = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: Count = 2  # CPU threads; part of the recipe, because sums depend on their order
     foregrounds: Literal["pocket"] | Folders | HubDataset = "pocket"
@@ -202,3 +205,8 @@ class Profile:
     disentanglement: Disentanglement = field(default_factory=Disentanglement)
     probes: Probes = field(default_factory=Probes)
     spurious: Spurious = field(default_factory=Spurious)
+
+    @property
+    def training_key(self) -> int:
+        """Takes the place of `seed` in the keys of everything that is trained, and in the recipes of its weights."""
+        return self.seed + self.training_seed

@@ -114,6 +114,12 @@ def _digest(module: str) -> str:
     return hashlib.sha256(ast.dump(without_docstrings(_tree(module))).encode()).hexdigest()
 
 
+def forget() -> None:
+    """Read every module again when next asked: files may have changed since this process looked."""
+    for known in (modules, imports, reached, _digest, _tree):
+        known.cache_clear()
+
+
 @functools.cache
 def _tree(module: str) -> ast.Module:
     return ast.parse(modules()[module].read_text(encoding="utf-8"))

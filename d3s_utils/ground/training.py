@@ -23,7 +23,6 @@ from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.files import write_atomically
 from d3s_utils.ground.muon import Optimizers
 from d3s_utils.ground.seeds import seed_for, seeded, torch_rng_for
-from d3s_utils.ground.settings import Profile
 
 
 class Hardware:
@@ -53,12 +52,6 @@ class Hardware:
             torch.distributed.all_reduce(flat)
             for grad, part in zip(mine, (flat / self.workers).split([grad.numel() for grad in mine]), strict=True):
                 grad.copy_(part.view_as(grad))
-
-
-def training_key(profile: Profile, *what: object) -> tuple[object, ...]:
-    """The key of what a training draws: the profile's seed, and its `training_seed` where that is another than 0."""
-    again = getattr(profile, "training_seed", 0)
-    return (profile.seed, *([f"training seed {again}"] if again else []), *what)
 
 
 class Learner(Protocol):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket.locator import LocatorNet, expected_location
@@ -100,6 +100,7 @@ def _to_tensor(images: np.ndarray) -> Tensor:
 def load_judge(folder: Path | str = paths.POCKET_WEIGHTS / "judge") -> Judge:
     """The judge whose weights lie in `folder` (model.safetensors, locator.safetensors, judge.json)."""
     folder = Path(folder)
+    journal.note_input(folder)
     if not all((folder / f"{part}.safetensors").is_file() for part in ("model", "locator")):
         raise D3SError(f"no judge in {folder}: `make pocket-generator` trains one, or name a folder that holds one")
     about = json.loads((folder / "judge.json").read_text())

@@ -1,6 +1,6 @@
 """Counterfactuals: the same picture with only the background changed, or only the foreground (design, section 7.5).
 
-Images come in families. Within a family everything is shared but two things: which photograph is pasted, and which
+Images come in families. Within a family everything is shared but two things: which natural image is pasted, and which
 background the prompt names. Every combination of the two is made, all from one seed and one guide background. So two
 images of one row differ by what the background alone moves, two of one column by what the foreground alone moves.
 """
@@ -22,10 +22,10 @@ from d3s_utils.diffusion.revision import generator_revision
 from d3s_utils.disentanglement.features import Features
 from d3s_utils.generation.guides import guides_for
 from d3s_utils.generation.shard import draw
-from d3s_utils.ground.cached import digest
-from d3s_utils.ground.files import read_tensors, write_tensors
+from d3s_utils.ground.cached import Tensors, cached
 from d3s_utils.ground.seeds import rng_for, seed_for
 from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.stats import cluster_bootstrap
 from d3s_utils.probes.readers import standardised
 
@@ -37,11 +37,11 @@ def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> 
 
     Returns:
         image_id, family, label, class_name, background, prompt, seed, foreground_source, background_source, left, top,
-        scale. Foregrounds of a family are of different classes, from validation photographs.
+        scale. Foregrounds of a family are of different classes, from natural validation images.
     """
     settings, generator, classes = profile.probes, profile.generator, class_table(profile)
     photo_ids = photos.table("val").groupby("label")["photo_id"].agg(list)
-    empty_places = backgrounds.table("val")["background_id"].tolist()
+    empty = backgrounds.table("val")["background_id"].tolist()
     rows, recipe = [], open_recipe(profile)
     for family in range(settings.families):
         rng = rng_for(profile.seed, "family", family)
@@ -49,7 +49,7 @@ def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> 
         shared = {
             "family": family,
             "seed": seed_for(profile.seed, "family", family),
-            "background_source": empty_places[rng.integers(len(empty_places))],
+            "background_source": empty[rng.integers(len(empty))],
             "left": left,
             "top": top,
             "scale": generator.scale,
@@ -64,19 +64,20 @@ def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> 
     return pd.DataFrame(rows).assign(image_id=[f"family-{number:05d}" for number in range(len(rows))])
 
 
-def counterfactuals(
+def draw_families(
     folder: Path, profile: Profile, families: pd.DataFrame, photos: Photos, backgrounds: Backgrounds
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images and guides of `families`, (N, S, S, 3) uint8 each, made as the dataset's are, kept in <folder>/cache."""
+    """Images and guides of `families`, (N, S, S, 3) uint8 each, drawn as the dataset's are, kept in <folder>/cache."""
     one_background = families.drop_duplicates(["family", "label"])
     guides = guides_for(one_background, photos, backgrounds).repeat(families["background"].nunique(), axis=0)
     made_of = [photos.key, backgrounds.key, profile.generator, generator_revision(profile)]
-    name = digest("counterfactuals", made_of, families.to_dict("list"))
-    path = Path(folder) / "cache" / f"{name}.safetensors"
-    if not path.is_file():
-        images = draw(load_generator(profile), families, guides, photos, profile.generator)
-        write_tensors(path, {"images": images})
-    return read_tensors(path)["images"].numpy(), guides
+    key = [made_of, families.to_dict("list"), code_of(draw, guides_for, load_generator)]
+
+    def make() -> Tensors:
+        return Tensors({"images": draw(load_generator(profile), families, guides, photos, profile.generator)})
+
+    kept = cached(Path(folder) / "cache" / "counterfactuals.safetensors", key, make)
+    return kept.tensors["images"].numpy(), guides
 
 
 def movement(x: np.ndarray, families: pd.DataFrame) -> pd.DataFrame:

@@ -259,33 +259,18 @@ def test_backgrounds_are_made_once_from_text_and_the_same_in_any_order(tiny_chec
 # --- what a shift is called ---
 
 
-def test_figures_call_a_shift_by_its_word(tmp_path):
-    import matplotlib.pyplot as plt
+def test_figures_call_a_shift_by_its_word():
+    from d3s_utils.figures.shapes import use_word, worded
 
-    from d3s_utils.ground.run import Run
-
-    drawn = {}
-    for recipe in ("background", "geography", "past"):
-        figure, ax = plt.subplots()
-        ax.plot([0, 1], [0, 1], label="unusual background")
-        ax.set(
-            title="Which backgrounds are hard?", xlabel="Background", yticks=[0, 1], yticklabels=["background", "class"]
-        )
-        ax.legend()
-        Run(load_profile("smoke", f"recipe={recipe}"), "03_x", tmp_path).save_figure(recipe, figure)
-        figure.canvas.draw()
-        legend = ax.get_legend().get_texts()[0].get_text()
-        ticks = [tick.get_text() for tick in ax.get_yticklabels()]
-        drawn[recipe] = [ax.get_title(loc="left") or ax.get_title(), ax.get_xlabel(), legend, *ticks]
-    assert drawn["background"] == [
-        "Which backgrounds are hard?",
-        "Background",
-        "unusual background",
-        "background",
-        "class",
-    ]
-    assert drawn["geography"] == ["Which countries are hard?", "Country", "unusual country", "country", "class"]
-    assert drawn["past"][0] == "Which decades are hard?"
+    said = {}
+    for recipe in ("geography", "past", "background"):
+        use_word(open_recipe(load_profile("smoke", f"recipe={recipe}")).word)
+        said[recipe] = worded("unusual {background}, which {backgrounds}?")
+    assert said == {
+        "background": "unusual background, which backgrounds?",
+        "geography": "unusual country, which countries?",
+        "past": "unusual decade, which decades?",
+    }
 
 
 def test_a_recipe_of_ones_own_may_name_its_shift(tmp_path):

@@ -95,7 +95,7 @@ def test_what_lies_beside_a_checkpoint_is_for_people_and_never_read(tmp_path, pr
     first = train_all(tmp_path, profile, data)["none"]
     path = checkpoint_path(tmp_path, "none")
     about = read_metadata(path)["about"]
-    assert about["settings"]["lr"] == 0.002 and about["seed"] == [0] and len(about["history"]["step"]) == 5
+    assert about["settings"]["lr"] == 0.002 and about["seed"] == 0 and len(about["history"]["step"]) == 5
     card = path.with_suffix(".json")
     assert json.loads(card.read_text()) == {name: value for name, value in about.items() if name != "history"}
     pd.testing.assert_frame_equal(read_table(path.with_suffix(".csv")), first.history, check_dtype=False)
@@ -153,7 +153,7 @@ def test_a_setting_trains_again_what_uses_it(changes, again, tmp_path, profile, 
     assert sorted(trained) == sorted(again)
 
 
-def test_another_seed_trains_all_and_other_validation_images_are_only_encoded(tmp_path, profile, data, trained):
+def test_another_training_seed_trains_all_and_other_validation_images_are_only_encoded(tmp_path, profile, data, trained):
     first = train_all(tmp_path, profile, data)
     before = save_features(tmp_path, first["none"], data)
     images = data.images.assign(recipe_hash=np.where(data.train, data.images["recipe_hash"], "new"))
@@ -161,8 +161,10 @@ def test_another_seed_trains_all_and_other_validation_images_are_only_encoded(tm
     after = save_features(tmp_path, train_all(tmp_path, profile, other)["none"], other)
     assert len(trained) == 3
     assert np.array_equal(after.fg[:24], before.fg[:24]) and not np.array_equal(after.fg[24:], before.fg[24:])
+    other = train_all(tmp_path, replace(profile, training_seed=1), data)
+    assert len(trained) == 6 and not other["none"].history.equals(first["none"].history)
     train_all(tmp_path, replace(profile, seed=1), data)
-    assert len(trained) == 6
+    assert len(trained) == 6, "seed and training seed are added"
 
 
 def test_a_penalty_from_a_new_file_trains_and_again_after_an_edit(tmp_path, profile, data, trained, monkeypatch):

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.training import Descent, Hardware, Progress, Rows, Training, train, training_key
+from d3s_utils.ground.training import Descent, Hardware, Progress, Rows, Training, train
 
 
 def squares(model, batch, hardware):
@@ -75,13 +74,6 @@ def test_every_row_comes_once_before_any_comes_twice_and_workers_share_each_step
     shares = [rows.at(2, Share(rank)).tolist() for rank in range(2)]
     assert sorted(shares[0] + shares[1]) == sorted(epoch[2].tolist()) and len(shares[0]) == 3
     assert len(Rows(3, 5, ("few",)).at(7, alone)) == 3
-
-
-def test_a_training_seed_of_0_changes_no_key_and_another_every_one():
-    profile = Profile("test", seed=4)
-    assert training_key(profile, "critics") == (4, "critics")
-    object.__setattr__(profile, "training_seed", 2)
-    assert training_key(profile, "critics") != (4, "critics")
 
 
 def _averaged(rank, port, results):
