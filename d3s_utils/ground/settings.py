@@ -131,7 +131,7 @@ class Verification(Settings):
 
 @settings
 class Evaluation(Settings):
-    # with weights train: rows of classifiers.ZOO; with pretrained: "original", "newer", rows of zoo.csv, names of timm
+    # with weights train: rows of networks.NETWORKS; with pretrained: "original", "newer", rows of zoo.csv, names of timm
     models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")
     weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
     zoo: str | None = None  # a CSV like d3s_utils/zoo.csv with rows of your own
@@ -145,10 +145,10 @@ class Evaluation(Settings):
 
 @settings
 class Disentanglement(Settings):
-    backbone: str = "resnet"  # a row of classifiers.ZOO, for small pictures, or a timm name
+    backbone: str = "resnet"  # a row of networks.NETWORKS, for small pictures, or a timm name
     pretrained: bool = False  # whether the backbone starts from timm's weights
     background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
-    # rows of penalties.PENALTIES
+    # rows of the files in disentanglement/penalties
     penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic", "hsic_whitened")
     trains: Literal["projectors", "backbone"] = "projectors"  # what a penalty trains; "backbone" is the paper's way
     width: Annotated[int, Field(ge=2)] = 32  # features of the projectors, both parts together

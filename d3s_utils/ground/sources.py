@@ -37,9 +37,13 @@ def modules() -> dict[str, Path]:
 def imports(module: str) -> frozenset[str]:
     """The modules of this package that `module` imports, at its top or inside a function.
 
-    `from d3s_utils.room import name` counts as an import of the module in which the room's __init__ found `name`.
+    `from d3s_utils.room import name` counts as an import of the module in which the room's __init__ found `name`. One
+    that uses `pkgutil` finds the others of its folder by itself, so it counts as importing all of them.
     """
-    return imports_of(_tree(module), module)
+    tree, folder = _tree(module), module.rpartition(".")[0]
+    plugged = any(isinstance(node, ast.Import) and node.names[0].name == "pkgutil" for node in ast.walk(tree))
+    beside = {name for name in modules() if name.rpartition(".")[0] == folder} if plugged else set()
+    return imports_of(tree, module) | beside - {module}
 
 
 def imports_of(tree: ast.AST, module: str = "") -> frozenset[str]:

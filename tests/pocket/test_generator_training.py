@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from d3s_utils.ground.muon import Muon
 from d3s_utils.ground.parallel import one_thread_workers
 from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket import captions
@@ -135,21 +134,6 @@ def test_two_threads_find_the_gradient_of_the_whole_batch(training_set, kept):
     assert together == pytest.approx(loss.item(), rel=0.01)
     wanted, found = (torch.cat([p.grad.flatten() for p in module.parameters()]) for module in (alone, models))
     assert (wanted - found).norm() < 0.05 * wanted.norm()  # bfloat16
-
-
-def test_muon_steps_the_same_with_and_without_workers():
-    steps = []
-    for count in (0, 2):
-        weights = [nn.Parameter(torch.linspace(-1, 1, 6 * n).reshape(6, n)) for n in (3, 5, 9)]
-        for weight in weights:
-            weight.grad = weight.detach().cos()
-        if count:
-            with one_thread_workers(count) as workers:
-                Muon(weights, 0.1, workers=workers).step()
-        else:
-            Muon(weights, 0.1).step()
-        steps.append(weights)
-    assert all(torch.allclose(*pair, atol=1e-3) for pair in zip(*steps, strict=True))
 
 
 def test_a_wider_network_computes_nearly_the_same():
