@@ -67,7 +67,7 @@ def load_data(folder: Path, profile: Profile) -> Data:
     images = image_table(pd.concat([table for _, table in parts], ignore_index=True))
     photos = open_photos(profile)
     natural, table = natural_arrays(folder, photos, "train")
-    data_hash = digest(list(images["recipe_hash"]), photos.key, list(table["photo_id"]))
+    data_hash = digest(list(images["recipe_hash"]), photos.key_of(list(table["photo_id"])))
     d3s = torch.from_numpy(np.concatenate([pixels for pixels, _ in parts]))
     return Data(images, d3s, torch.tensor(natural), torch.tensor(table["label"].to_numpy(np.int64)), data_hash)
 
@@ -83,8 +83,9 @@ def _data_on_disk(folder: Path, profile: Profile) -> Data:
     )
     photos = open_photos(profile)
     table = photos.table("train")
-    natural = stored_images(folder, list(table["photo_id"]), photos.load, side, photos.key)
-    data_hash = digest(list(images["recipe_hash"]), photos.key, list(table["photo_id"]), side)
+    natural_key = photos.key_of(list(table["photo_id"]))
+    natural = stored_images(folder, list(table["photo_id"]), photos.load, side, natural_key)
+    data_hash = digest(list(images["recipe_hash"]), natural_key, side)
     return Data(images, d3s, natural, torch.tensor(table["label"].to_numpy(np.int64)), data_hash)
 
 
