@@ -198,13 +198,14 @@ def write_noise_images(profile, outputs):
     """The dataset and manifest of a run, its images being noise."""
     from d3s_utils.generation import shards
     from d3s_utils.generation.plan import build_manifest
+    from d3s_utils.generation.world import open_world
     from d3s_utils.ground.files import write_table
     from d3s_utils.ground.profile import load_profile
     from d3s_utils.ground.seeds import rng_for
 
     settings = load_profile(profile)
-    manifest, folder = build_manifest(settings), outputs / settings.name
-    for shard in shards.shards(manifest, settings):
+    manifest, folder = build_manifest(settings, open_world(settings)), outputs / settings.name
+    for shard in shards.shards(manifest, settings.dataset.shard_size):
         coarse = rng_for("noise", shard.name).integers(0, 256, (len(shard.rows), 8, 8, 3), "uint8")
         images = coarse.repeat(8, axis=1).repeat(8, axis=2)
         shards.write_shard(folder / "dataset", shard, images, images[:, ::-1])

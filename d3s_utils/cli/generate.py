@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         run = open_run(given.profile, "01_generation", given.overrides)
         manifest = generate_dataset(run, worker=given.shard, of=given.of)
         folder = run.path("dataset")
-        whole = is_complete(folder, shards(manifest, run.profile))
+        whole = is_complete(folder, shards(manifest, run.profile.dataset.shard_size))
         rest = "complete" if whole else "the shards of other workers are missing still"
         print(f"{folder}: {len(manifest)} images planned, {rest}")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 
 import pandas as pd
 
 from d3s_utils.data.imagenet import IMAGENET9, imagenet_classes
-from d3s_utils.data.layouts import class_names
+from d3s_utils.data.layouts import open_layout
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Folders, HubDataset, Profile
 from d3s_utils.ground.words import CLASS_COLUMNS, CLASSES
@@ -37,7 +36,7 @@ def photographed_classes(source: Folders | HubDataset) -> pd.DataFrame:
 
     A class named by a wnid is that ImageNet class; any other name is itself the class ("my_dog" -> "my dog").
     """
-    names = class_names(source, "train")
+    names = open_layout(source, "train").class_names()
     known = imagenet_classes()
     own = sorted(set(names) - set(known["wnid"]))
     rows = [(name.replace("_", " "), name.replace("_", " "), name, -1, None) for name in own]
@@ -67,9 +66,7 @@ def _first(known: pd.DataFrame, wanted: int, foregrounds: str | Folders | HubDat
 
 
 def _source(foregrounds: str | Folders | HubDataset) -> str:
-    if foregrounds == "pocket":
-        return "the pocket world"
-    return foregrounds.dataset if isinstance(foregrounds, HubDataset) else str(Path(foregrounds.train))
+    return "the pocket world" if foregrounds == "pocket" else open_layout(foregrounds, "train").called
 
 
 def _some(known: pd.DataFrame, n: int = 10) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
-from d3s_utils.data.classes import class_table
-from d3s_utils.data.layouts import class_files, open_hub, split_root
-from d3s_utils.data.masks import mask_for
-from d3s_utils.data.pictures import Source, file_stamp, list_pictures, read_picture, usable
-from d3s_utils.data.sources import SKIPPED, Backgrounds, Photos, no_skips
+from d3s_utils.data.layouts import open_layout
+from d3s_utils.data.masks import mask_file, mask_for
+from d3s_utils.data.pictures import file_stamp, list_pictures, read_picture, usable
+from d3s_utils.data.sources import SKIPPED, SPLITS, Backgrounds, Photos, no_skips
 from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.sources import code_of
+from d3s_utils.ground.squares import square
 from d3s_utils.ground.words import BACKGROUNDS
 
 
@@ -27,26 +27,23 @@ class StoredPhotos(Photos):
     A photo_id is "<split>/<name>". A picture that cannot be used is replaced by the next of its class.
     """
 
-    def __init__(self, profile: Profile):
+    noun = "photograph"
+
+    def __init__(self, profile: Profile, classes: pd.DataFrame):
         self.size, self.habit = profile.generator.size, None
-        self._seed, self._source, self._masks = profile.seed, profile.foregrounds, profile.generator.masks
+        self._seed, self._masks, self._classes = profile.seed, profile.generator.masks, classes
         self._most = {"train": profile.natural.train_per_class, "val": profile.natural.val_per_class}
-        self._classes = class_table(profile)
+        self._layouts = {split: open_layout(profile.foregrounds, split) for split in SPLITS}
         self._tables: dict[str, pd.DataFrame] = {}
         self._skipped: dict[str, pd.DataFrame] = {}
-        self.key = [self._source, self.size]
-
-    @abstractmethod
-    def _open(self, photo_id: str) -> Source:
-        """The picture's file or bytes."""
-
-    @abstractmethod
-    def _where(self, split: str) -> str:
-        """What a person would call where the split is."""
-
-    @abstractmethod
-    def _stamp(self, photo_id: str) -> str:
-        """What changes when the picture does."""
+        self.key = [profile.foregrounds, self.size, code_of(read_picture, square)]
+        self.origin = self._layouts["train"].origin
+        train, val = (Path(layout.called).resolve() for layout in self._layouts.values())
+        if train == val:
+            raise D3SError(
+                f"foregrounds: train and val are the same {self._layouts['train'].kind}, {train}; "
+                "val needs photographs that train never uses."
+            )
 
     def table(self, split: str) -> pd.DataFrame:
         if split not in self._tables:
@@ -57,25 +54,35 @@ class StoredPhotos(Photos):
         return pd.concat([no_skips(), *self._skipped.values()], ignore_index=True)
 
     def pictures(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
-        return (read_picture(self._open(photo_id), photo_id) for photo_id in photo_ids)
+        for photo_id in photo_ids:
+            split, _, name = photo_id.partition("/")
+            yield read_picture(self._layouts[split].open(name), photo_id)
+
+    def stamps(self, photo_ids: Sequence[str]) -> list[str]:
+        parts = [photo_id.partition("/") for photo_id in photo_ids]
+        return [self._layouts[split].stamp(name) for split, _, name in parts]
 
     def masks(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
         pairs = zip(photo_ids, self.pictures(photo_ids), strict=True)
         return (mask_for(self._masks, photo_id, picture) for photo_id, picture in pairs)
 
+    def mask_stamps(self, photo_ids: Sequence[str]) -> list[str]:
+        code, files = code_of(mask_for), (mask_file(self._masks, photo_id) for photo_id in photo_ids)
+        return [f"{code} {file} {file_stamp(file)}" for file in files]
+
     def _draw(self, split: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The photographs of a split, and what was left out."""
-        wanted = {}
-        for wnid, names in class_files(self._source, split, list(self._classes["wnid"])).items():
+        layout, wanted = self._layouts[split], {}
+        for wnid, names in layout.files(list(self._classes["wnid"])).items():
             order = rng_for(self._seed, "photos", split, wnid).permutation(len(names))
-            wanted[wnid] = [f"{split}/{names[i]}" for i in order]
-        chosen, reasons = usable(wanted, self._most[split], self._where(split), self._open, self._stamp)
+            wanted[wnid] = [names[i] for i in order]
+        chosen, reasons = usable(wanted, self._most[split], layout.called, layout.open, layout.stamp)
         rows = []
         for label, wnid, class_name in self._classes[["label", "wnid", "class_name"]].itertuples(index=False):
             if not chosen[wnid]:
                 self._refuse(split, class_name, wanted[wnid], reasons)
-            rows += [(photo_id, label, class_name, None) for photo_id in sorted(chosen[wnid])]
-        skipped = [("foregrounds", photo_id, reasons[photo_id]) for photo_id in sorted(reasons)]
+            rows += [(f"{split}/{name}", label, class_name, None) for name in sorted(chosen[wnid])]
+        skipped = [("foregrounds", f"{split}/{name}", reasons[name]) for name in sorted(reasons)]
         return (
             pd.DataFrame(rows, columns=["photo_id", "label", "class_name", "background"]),
             pd.DataFrame(skipped, columns=SKIPPED),
@@ -84,53 +91,16 @@ class StoredPhotos(Photos):
     def _refuse(self, split: str, class_name: str, tried: list[str], reasons: dict[str, str]) -> None:
         first = min(tried)
         raise D3SError(
-            f"foregrounds.{split}: no picture of {class_name} in {self._where(split)} can be used "
-            f"({len(tried)} tried; {first.partition('/')[2]} {reasons[first]}); replace them, or take the class out of "
-            "`classes`."
+            f"foregrounds.{split}: no picture of {class_name} in {self._layouts[split].called} can be used "
+            f"({len(tried)} tried; {first} {reasons[first]}); replace them, or take the class out of `classes`."
         )
-
-
-class FolderPhotos(StoredPhotos):
-    """Photographs in ImageNet layout, or in one folder with a list of their classes."""
-
-    def __init__(self, profile: Profile):
-        super().__init__(profile)
-        if split_root(self._source, "train").resolve() == split_root(self._source, "val").resolve():
-            raise D3SError(
-                f"foregrounds: train and val are the same folder, {split_root(self._source, 'train')}; "
-                "val needs photographs that train never uses."
-            )
-
-    def _open(self, photo_id: str) -> Path:
-        split, _, rest = photo_id.partition("/")
-        return split_root(self._source, split) / rest
-
-    def _where(self, split: str) -> str:
-        return str(split_root(self._source, split))
-
-    def _stamp(self, photo_id: str) -> str:
-        return file_stamp(self._open(photo_id))
-
-
-class HubPhotos(StoredPhotos):
-    """Photographs of a Hugging Face dataset, by its name on the hub or a folder `datasets` can read."""
-
-    def _open(self, photo_id: str) -> Source:
-        split, _, row = photo_id.partition("/")
-        return open_hub(self._source, split).picture(int(row))
-
-    def _where(self, split: str) -> str:
-        return open_hub(self._source, split).called
-
-    def _stamp(self, photo_id: str) -> str:
-        return open_hub(self._source, photo_id.partition("/")[0]).stamp
 
 
 class FolderBackgrounds(Backgrounds):
     """Pictures in DIR/<background>/*.jpg ("in_a_cave" or "in a cave"); both splits draw from the same ones."""
 
-    def __init__(self, profile: Profile):
-        self._root = paths.resolve(profile.backgrounds)
+    def __init__(self, folder: str):
+        self._root = paths.resolve(folder)
         journal.note_input(self._root)
         if not self._root.is_dir():
             raise D3SError(f"backgrounds: there is no folder {self._root}; give one that holds DIR/<background>/*.jpg.")
@@ -143,7 +113,7 @@ class FolderBackgrounds(Backgrounds):
             raise D3SError(f"backgrounds: two folders of {self._root} mean the same background; join them.")
         self.names = tuple(self._folders)
         self._table, self._skipped = self._list()
-        self.key = profile.backgrounds
+        self.key, self.origin = [folder, code_of(read_picture)], self._root.name
 
     def table(self, split: str) -> pd.DataFrame:
         return self._table.copy()
@@ -154,8 +124,14 @@ class FolderBackgrounds(Backgrounds):
     def pictures(self, background_ids: Sequence[str]) -> Iterator[Image.Image]:
         return (read_picture(self._path(background_id)) for background_id in background_ids)
 
+    def stamps(self, background_ids: Sequence[str]) -> list[str]:
+        return [self._stamp(background_id) for background_id in background_ids]
+
     def _path(self, background_id: str) -> Path:
         return self._root / background_id
+
+    def _stamp(self, background_id: str) -> str:
+        return file_stamp(self._path(background_id))
 
     def _list(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The usable pictures, and what was left out."""
@@ -164,9 +140,7 @@ class FolderBackgrounds(Backgrounds):
             for background, folder in self._folders.items()
         }
         most = max(map(len, wanted.values()))
-        chosen, reasons = usable(
-            wanted, most, str(self._root), self._path, lambda background_id: file_stamp(self._path(background_id))
-        )
+        chosen, reasons = usable(wanted, most, str(self._root), self._path, self._stamp)
         for background, names in chosen.items():
             if not names:
                 raise D3SError(

@@ -26,11 +26,8 @@ def mask_for(masks: str | None, photo_id: str, picture: Image.Image) -> Image.Im
     Raises:
         D3SError: there is no mask, or it has another shape than the photograph.
     """
-    if masks is None:
-        raise D3SError("generator.guide mask needs generator.masks: a folder of masks, or COCO's instances as JSON.")
-    location = paths.resolve(masks)
-    journal.note_input(location)
-    mask = _coco_mask(location, photo_id) if location.suffix == ".json" else _folder_mask(location, photo_id)
+    file = mask_file(masks, photo_id)
+    mask = _coco_mask(file, photo_id) if file.suffix == ".json" else read_picture(file).convert("L")
     if abs(np.log((mask.width / mask.height) / (picture.width / picture.height))) > ALIKE:
         raise D3SError(
             f"generator.masks: the mask of {photo_id} is {mask.width} x {mask.height}, its photograph "
@@ -39,14 +36,25 @@ def mask_for(masks: str | None, photo_id: str, picture: Image.Image) -> Image.Im
     return mask if mask.size == picture.size else mask.resize(picture.size, Image.Resampling.BILINEAR)
 
 
-def _folder_mask(folder: Path, photo_id: str) -> Image.Image:
+def mask_file(masks: str | None, photo_id: str) -> Path:
+    """The file in which the mask of a photograph is; COCO's instances are all in one.
+
+    Raises:
+        D3SError: there is none.
+    """
+    if masks is None:
+        raise D3SError("generator.guide mask needs generator.masks: a folder of masks, or COCO's instances as JSON.")
+    folder = paths.resolve(masks)
+    journal.note_input(folder)
+    if folder.suffix == ".json":
+        return folder
     if not folder.is_dir():
         raise D3SError(f"generator.masks: there is no folder {folder}; give one with a mask for each photograph.")
     parts = Path(photo_id).with_suffix(".png").parts
     tried = [folder.joinpath(*parts[start:]) for start in range(len(parts))]
     for path in tried:
         if path.is_file():
-            return read_picture(path).convert("L")
+            return path
     raise D3SError(f"generator.masks: {photo_id} has no mask; put it at {tried[0]}, or set generator.guide to paste.")
 
 

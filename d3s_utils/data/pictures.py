@@ -9,13 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from d3s_utils.ground import paths
-from d3s_utils.ground.cached import digest
+from d3s_utils.ground import journal, paths
+from d3s_utils.ground.cached import cached_words, digest
 from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.files import read_table, write_table
+from d3s_utils.ground.sources import code_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -24,17 +23,18 @@ READERS = 16  # files decoded at a time when many are checked; Pillow decodes be
 Source = Path | bytes  # a file, or what is in one
 
 
-def list_pictures(folder: Path, key: str) -> list[str]:
-    """Names of the pictures in `folder`, sorted; `key` of the profile is named in the errors.
+def list_pictures(folder: Path, setting: str) -> list[str]:
+    """Names of the pictures in `folder`, sorted; `setting`, a key of the profile, is named in the errors.
 
     Raises:
         D3SError: if the folder is missing or has no pictures.
     """
     if not folder.is_dir():
-        raise D3SError(f"{key}: there is no folder {folder}; make it, or take {folder.name} out of the profile.")
+        raise D3SError(f"{setting}: there is no folder {folder}; make it, or take {folder.name} out of the profile.")
+    journal.note_input(folder)
     names = sorted(file.name for file in folder.iterdir() if is_picture(file))
     if not names:
-        raise D3SError(f"{key}: the folder {folder} has no pictures ({', '.join(SUFFIXES)}); fill it or remove it.")
+        raise D3SError(f"{setting}: the folder {folder} has no pictures ({', '.join(SUFFIXES)}); fill it or remove it.")
     return names
 
 
@@ -115,45 +115,9 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(sheet, picture.convert("RGBA")).convert("RGB")
 
 
-class Verdicts:
-    """What is wrong with each picture of a source_name; each is looked at once, however often it is asked for.
-
-    Kept under outputs/.pictures by the source_name's name.
-    """
-
-    def __init__(self, source_name: str):
-        self._path = paths.outputs() / ".pictures" / f"{digest('verdicts', source_name)}.parquet"
-        self._known: dict[str, tuple[str, str]] | None = None  # name -> stamp, reason
-
-    def of(self, stamps: Mapping[str, str], read: Callable[[str], Source]) -> dict[str, str]:
-        """Reason by name, "" for pictures that can be used.
-
-        Args:
-            stamps: by name, what changes when the picture does; it is then looked at again.
-            read: gives a name's file or bytes.
-        """
-        known = self._read()
-        new = [name for name, stamp in stamps.items() if known.get(name, (None, ""))[0] != stamp]
-        if new:
-            with ThreadPoolExecutor(READERS) as pool:
-                reasons = list(pool.map(lambda name: what_is_wrong(read(name)), new))
-            known.update((name, (stamps[name], reason)) for name, reason in zip(new, reasons, strict=True))
-            rows = [(name, stamp, reason) for name, (stamp, reason) in sorted(known.items())]
-            write_table(self._path, pd.DataFrame(rows, columns=["name", "stamp", "reason"]))
-        return {name: known[name][1] for name in stamps}
-
-    def _read(self) -> dict[str, tuple[str, str]]:
-        if self._known is None:
-            try:
-                table = read_table(self._path)
-                self._known = dict(zip(table["name"], zip(table["stamp"], table["reason"], strict=True), strict=True))
-            except (D3SError, KeyError):  # none yet, or a damaged one: look again
-                self._known = {}
-        return self._known
-
-
 def file_stamp(path: Path) -> str:
-    """Size and time of a file."""
+    """Size and time of a file; the notebook that runs has read it."""
+    journal.note_input(path)
     try:
         status = path.stat()
     except OSError:
@@ -170,14 +134,18 @@ def usable(
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The first `most` pictures of each group that can be used, in the order given, and what is wrong with others.
 
+    Each picture is looked at once, until its stamp changes; what was found is kept in <outputs>/.pictures.
+
     Args:
         wanted: names by group, each in the order in which they are wanted. One that is not needed is not opened.
-        source_name, read, stamp: see `Verdicts`.
+        source_name: what was found is kept under this name.
+        read, stamp: give a name's file or bytes, and what changes when the picture does.
 
     Returns:
         Names by group, and reason by name for every picture that was tried and cannot be used.
     """
-    verdicts, reasons, tried = Verdicts(source_name), {}, dict.fromkeys(wanted, 0)
+    path, key = paths.outputs() / ".pictures" / f"{digest(source_name)}.parquet", code_of(what_is_wrong)
+    reasons, tried = {}, dict.fromkeys(wanted, 0)
     chosen: dict[str, list[str]] = {group: [] for group in wanted}
     while True:
         turn = {}
@@ -187,8 +155,14 @@ def usable(
             turn |= dict.fromkeys(more, group)
         if not turn:
             return chosen, {name: reason for name, reason in reasons.items() if reason}
-        found = verdicts.of({name: stamp(name) for name in turn}, read)
+        found = cached_words(path, key, {name: stamp(name) for name in turn}, lambda new: _look_at(read, new))
         reasons |= found
         for name, group in turn.items():
             if not found[name]:
                 chosen[group].append(name)
+
+
+def _look_at(read: Callable[[str], Source], names: Sequence[str]) -> list[str]:
+    """What is wrong with each of many pictures."""
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda name: what_is_wrong(read(name)), names))

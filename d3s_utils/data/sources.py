@@ -23,10 +23,14 @@ class Pictures(ABC):
     """Pictures by id.
 
     Attributes:
-        key: everything the pictures depend on, for `recipe_hash`.
+        key: what all of these pictures depend on; `key_of` adds what single ones depend on.
+        noun: what one of them is called, such as "photograph" or "render".
+        origin: where they come from, without paths of this machine; "" where this project makes them.
     """
 
     key: object
+    noun: str
+    origin: str = ""
 
     @abstractmethod
     def pictures(self, ids: Sequence[str]) -> Iterator[Image.Image]:
@@ -35,13 +39,21 @@ class Pictures(ABC):
     def picture(self, name: str) -> Image.Image:
         return next(self.pictures([name]))
 
+    def stamps(self, ids: Sequence[str]) -> list[str]:
+        """What changes, picture by picture, when one is replaced under its id; "" where `key` and the id say it all."""
+        return [""] * len(ids)
+
+    def key_of(self, ids: Sequence[str]) -> object:
+        """Everything that the pictures `ids` depend on."""
+        return [self.key, list(ids), self.stamps(ids)]
+
     def skipped(self) -> pd.DataFrame:
         """source, file, reason: what `table` left out because it cannot be used."""
         return no_skips()
 
 
 class Photos(Pictures):
-    """Photographs of the classes of a run.
+    """Photographs of the classes of a run, or renders in their place.
 
     Attributes:
         size: side of what `load` returns, pixels.
@@ -59,6 +71,10 @@ class Photos(Pictures):
     def masks(self, photo_ids: Sequence[str]) -> Iterator[Image.Image]:
         """Where the object is: mode L, 255 inside, as large as the picture."""
 
+    def mask_stamps(self, photo_ids: Sequence[str]) -> list[str]:
+        """As `stamps`, for the masks."""
+        return [""] * len(photo_ids)
+
     def load(self, photo_ids: Sequence[str]) -> np.ndarray:
         """Centre squares, (N, size, size, 3) uint8."""
         images = np.empty((len(photo_ids), self.size, self.size, 3), np.uint8)
@@ -68,13 +84,14 @@ class Photos(Pictures):
 
 
 class Backgrounds(Pictures):
-    """Pictures of empty places.
+    """Pictures of empty scenes.
 
     Attributes:
         names: the backgrounds of this run, the paper's ten first and in its order; or the shifts of another recipe.
     """
 
     names: tuple[str, ...]
+    noun = "background"
 
     @abstractmethod
     def table(self, split: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Images from guides and prompts: image-to-image, text-to-image and inpainting by the stock pipelines, one seed per image."""
+"""Images from guides and prompts: image-to-image, text-to-image and inpainting by the stock pipelines."""
 
 from __future__ import annotations
 

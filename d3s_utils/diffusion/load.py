@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from d3s_utils.diffusion.precision import compute_in, in_tiles, pick_dtype
-from d3s_utils.ground import journal, paths, settings
+from d3s_utils.diffusion.revision import model_folder
+from d3s_utils.ground import settings
 from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
@@ -83,8 +84,6 @@ def _read_pipeline(wanted: settings.Generator) -> DiffusionPipeline:
     _hush()
     location = find_model(wanted.model)
     options = {} if isinstance(location, Path) else {"revision": wanted.revision}
-    if isinstance(location, Path):
-        journal.note_input(location)
     options |= {} if wanted.safety else {"safety_checker": None}
     try:
         pipeline = getattr(diffusers, PIPELINES[wanted.mode]).from_pretrained(
@@ -136,14 +135,11 @@ def find_model(model: str) -> Path | str:
     Raises:
         D3SError: a path where nothing is, or the pocket generator without its weights.
     """
-    if model == "pocket":
-        folder = paths.POCKET_WEIGHTS / "generator"
-        if not folder.is_dir():
-            raise D3SError(f"generator.model: {folder} has no pocket generator; run make pocket-generator to train it.")
-        return folder
-    folder = paths.resolve(model)
+    folder = model_folder(model)
     if folder.is_dir():
         return folder
+    if model == "pocket":
+        raise D3SError(f"generator.model: {folder} has no pocket generator; run make pocket-generator to train it.")
     if model.startswith((".", "/", "~")) or model.count("/") > 1 or "\\" in model:
         raise D3SError(f"generator.model: there is no folder {folder}; give one in diffusers layout, or a hub name.")
     return model

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from d3s_utils.ground import journal, paths
-from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.settings import Generator
 
 
-def generator_revision(profile: Profile) -> str:
+def model_folder(model: str) -> Path:
+    """Where `generator.model` lies, if it is on this machine."""
+    return paths.POCKET_WEIGHTS / "generator" if model == "pocket" else paths.resolve(model)
+
+
+def generator_revision(wanted: Generator) -> str:
     """The revision asked of the hub; for a folder 16 hexadecimal digits of its content, or "" while it is missing.
 
-    Training the pocket generator again thus changes the recipe of every image, as it should.
+    Training the pocket generator again thus changes the hash of every image.
     """
-    model = profile.generator.model
-    folder = paths.POCKET_WEIGHTS / "generator" if model == "pocket" else paths.resolve(model)
+    folder = model_folder(wanted.model)
     journal.note_input(folder)
     if not folder.is_dir():
-        return profile.generator.revision or ""
+        return wanted.revision or ""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".bin")):
         digest.update(file.relative_to(folder).as_posix().encode())

@@ -127,7 +127,9 @@ def _trained(run: Run, name: str, habit: float | None) -> Classifier:
         images, table = photographs(run, habit, "train")
         return images, table["label"].to_numpy()
 
-    training_set = TrainingSet(open_photos(profile, habit=habit).key, load, len(class_table(profile)))
+    photos = open_photos(profile, habit=habit)
+    key = photos.key_of(list(photos.table("train")["photo_id"]))
+    training_set = TrainingSet(key, load, len(class_table(profile)))
     path = checkpoint(run, model_name(profile, name, habit))
     return fit_or_load(path, name, training_set, profile.evaluation, (profile.training_key, "zoo", name), profile.device)
 

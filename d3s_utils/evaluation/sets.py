@@ -80,7 +80,7 @@ def natural_set(run: Run, habit: float | None) -> ImageSet:
     def load(image_ids: list[str]) -> np.ndarray:
         return photos.load(image_ids) if habit is None else np.stack(shelf()[image_ids].to_list())
 
-    return ImageSet(natural_name(run.profile, habit), table, load, photos.key)
+    return ImageSet(natural_name(run.profile, habit), table, load, photos.key_of(list(table["image_id"])))
 
 
 def photographs(run: Run, habit: float | None, split: str) -> tuple[np.ndarray, pd.DataFrame]:

@@ -1,4 +1,8 @@
-"""Backgrounds that the run's own checkpoint makes from text, once."""
+"""Backgrounds that the run's own checkpoint makes from text.
+
+Each is a PNG file of its own in <outputs>/.backgrounds, so that people can look at them and any few can be asked for.
+Their folder is named by everything they depend on.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +24,12 @@ from d3s_utils.ground.cached import digest
 from d3s_utils.ground.files import write_atomically
 from d3s_utils.ground.seeds import seed_for
 from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.words import slug
 
 
 class GeneratedBackgrounds(Backgrounds):
-    """Pictures of empty places that the run's own checkpoint makes from text, once; kept in <outputs>/.backgrounds.
+    """Pictures of empty scenes that the run's own checkpoint makes from text when they are first asked for.
 
     Each picture comes from a seed of its own, so it is the same whoever makes it and beside whichever others.
     """
@@ -33,8 +38,9 @@ class GeneratedBackgrounds(Backgrounds):
         self.names, self._profile, self._count = tuple(names), profile, profile.dataset.generated_backgrounds
         self._words = dict(recipe.shifts or ())
         generator = profile.generator
-        made_of = [generator.model, generator_revision(profile), generator.size, generator.steps, generator.guidance]
-        self.key = ["generated", *made_of, generator.dtype, generator.eta, profile.seed, sorted(self._words.items())]
+        made_by = [generator.model, generator_revision(generator), generator.size, generator.steps, generator.guidance]
+        made_by += [generator.dtype, generator.eta, code_of(text_to_image)]
+        self.key = ["generated", *made_by, profile.seed, sorted(self._words.items())]
         self._folder = paths.outputs() / ".backgrounds" / digest(self.key)
 
     def table(self, split: str) -> pd.DataFrame:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from d3s_utils.generation.world import World
 from d3s_utils.ground.files import write_text
-from d3s_utils.ground.settings import Folders, HubDataset, Profile
+from d3s_utils.ground.settings import Profile
 
 
-def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile) -> Path:
+@dataclass(frozen=True)
+class Terms:
+    """The Hub's word for the licence of the images, and lines that say whose rights they touch."""
+
+    licence: str
+    lines: tuple[str, ...]
+
+
+def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile, terms: Terms) -> Path:
     """Write the dataset card, README.md, with the header that makes `load_dataset(folder)` find the splits."""
     counts = manifest.groupby("split", sort=False).size()
     files = "\n".join(f"      - split: {split}\n        path: data/{split}-*" for split in counts.index)
     sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
-    licence, lines = licences(profile)
     return write_text(
         Path(folder) / "README.md",
         CARD.format(
@@ -26,8 +34,8 @@ def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile) -> Path:
             sizes=sizes,
             classes=", ".join(manifest["class_name"].unique()),
             backgrounds=", ".join(manifest["background"].unique()),
-            license=licence,
-            licences=card_licence(lines),
+            license=terms.licence,
+            licences="\n".join(f"* {line}" for line in terms.lines),
             **_generator_words(profile),
         ),
     )
@@ -98,36 +106,28 @@ def _size_category(n: int) -> str:
     return next((word for bound, word in bounds if n < bound), "n>1M")
 
 
-def licences(profile: Profile) -> tuple[str, list[str]]:
-    """The Hub's word for the licence of the images, and lines that say whose rights they touch.
+def licences(model: str, world: World) -> Terms:
+    """Under whose terms the images are.
 
     Outputs of a checkpoint fall under its licence, and guides contain the photographs themselves.
+
+    Args:
+        model: the generator's.
+        world: whose pictures are in the guides.
     """
-    lines = []
-    if profile.generator.model == "pocket":
-        lines.append("Images: made by this project's own pocket generator; Apache-2.0.")
+    photos, backgrounds = world.photos, world.backgrounds
+    if model == "pocket":
+        lines = ["Images: made by this project's own pocket generator; Apache-2.0."]
     else:
-        lines.append(f"Images: outputs of {profile.generator.model}; its licence binds whoever uses them.")
-    if profile.foregrounds == "pocket":
-        lines.append("Photographs in the guides: rendered by this project; Apache-2.0.")
+        lines = [f"Images: outputs of {model}; its licence binds whoever uses them."]
+    if not photos.origin:
+        lines.append(f"{photos.noun.capitalize()}s in the guides: made by this project; Apache-2.0.")
     else:
         lines.append(
-            f"Photographs in the guides: from {_called(profile.foregrounds)}, whose terms decide who may have them; "
+            f"{photos.noun.capitalize()}s in the guides: from {photos.origin}, whose terms decide who may have them; "
             "where these forbid it, drop the column `guide` before you pass the dataset on."
         )
-    if profile.backgrounds not in ("pocket", "generate"):
-        lines.append(
-            f"Background pictures in the guides: from {Path(profile.backgrounds).name}, under their own terms."
-        )
-    ours = profile.generator.model == profile.foregrounds == "pocket" and profile.backgrounds in ("pocket", "generate")
-    return "apache-2.0" if ours else "other", lines
-
-
-def _called(source: Folders | HubDataset) -> str:
-    """A source without the paths of this machine."""
-    return source.dataset if isinstance(source, HubDataset) else f"the folder {Path(source.train).name}"
-
-
-def card_licence(lines: Sequence[str]) -> str:
-    """The licence lines as Markdown."""
-    return "\n".join(f"* {line}" for line in lines)
+    if backgrounds.origin:
+        lines.append(f"Background pictures in the guides: from {backgrounds.origin}, under their own terms.")
+    ours = model == "pocket" and not photos.origin and not backgrounds.origin
+    return Terms("apache-2.0" if ours else "other", tuple(lines))

@@ -1,7 +1,7 @@
 """Generation on a Ray cluster: a laptop's cores, a Slurm allocation or machines in a cloud (`dataset.engine: ray`).
 
-Each missing shard is one Ray task. A task is `generation.generate_shard`, as the serial engine calls it: the bytes are
-the same, and a task that dies with its node is simply made again elsewhere. All machines must see one file system.
+Each missing shard is one Ray task. A task is `generate_shard`, as the serial engine calls it: the bytes are the same,
+and a task that dies with its node is simply made again elsewhere. All machines must see one file system.
 
 A cluster is joined where the environment variable RAY_ADDRESS names it ("auto" for the one on this machine); else one
 is started here for the run alone. docs/cluster.md tells how.
@@ -10,27 +10,24 @@ is started here for the run alone. docs/cluster.md tells how.
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from d3s_utils.diffusion.load import load_generator
+from d3s_utils.diffusion.load import Generator, load_generator
+from d3s_utils.generation.progress import Progress
 from d3s_utils.generation.shard import generate_shard
 from d3s_utils.generation.shards import Shard, is_written
-from d3s_utils.generation.world import open_backgrounds, open_photos
+from d3s_utils.generation.world import World, open_world
 from d3s_utils.ground.cluster import RETRIES, open_ray
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
 
 
-def generate_shards(profile: Profile, folder: Path, missing: Sequence[Shard], report: Callable[[str], None]) -> None:
+def generate_shards(profile: Profile, folder: Path, missing: Sequence[Shard], progress: Progress) -> None:
     """Make the shards `missing` from the dataset `folder`, as many at once as the cluster has room for.
 
-    Args:
-        report: gets one line per shard.
-
     Raises:
-        D3SError: Ray is not installed, or whatever drawing an image has to say.
+        D3SError: Ray is not installed, or an image cannot be drawn.
     """
     ray = open_ray()
     devices = {"num_gpus": 1} if profile.device != "cpu" and ray.cluster_resources().get("GPU") else {}
@@ -38,7 +35,6 @@ def generate_shards(profile: Profile, folder: Path, missing: Sequence[Shard], re
     cores = max(1, min(profile.threads, int(largest)))  # more would wait for ever
     make = ray.remote(num_cpus=cores, max_retries=RETRIES, **devices)(make_shard)
     waiting = {make.remote(profile, str(folder), shard): shard for shard in missing}
-    total, done, begun = sum(len(shard.rows) for shard in missing), 0, time.monotonic()
     while waiting:
         (ready, *_), _ = ray.wait(list(waiting))
         shard = waiting.pop(ready)
@@ -51,12 +47,9 @@ def generate_shards(profile: Profile, folder: Path, missing: Sequence[Shard], re
         except ray.exceptions.RayError as error:
             raise D3SError(
                 f"{shard.name} died {RETRIES + 1} times with its worker ({type(error).__name__}); what is finished is "
-                "kept: mend the cluster (memory?) and run again."
+                "kept: repair the cluster (memory?) and run again."
             ) from error
-        done += len(shard.rows)
-        rate = done / max(time.monotonic() - begun, 1e-9)
-        left = (total - done) / rate / 60
-        report(f"{shard.name}: {done} of {total} images, {rate:.1f} a second, {left:.1f} minutes to go")
+        progress.finished(shard.name)
 
 
 def make_shard(profile: Profile, folder: str, shard: Shard) -> str:
@@ -65,12 +58,11 @@ def make_shard(profile: Profile, folder: str, shard: Shard) -> str:
 
     torch.set_num_threads(profile.threads)  # sums depend on it, so it is the profile's, whatever the node has
     if not is_written(Path(folder), shard):
-        generator, photos, backgrounds = _opened(profile)
-        generate_shard(generator, Path(folder), shard, photos, backgrounds, profile.generator)
+        generator, world = _opened(profile)
+        generate_shard(generator, Path(folder), shard, world, profile.generator)
     return shard.name
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(profile: Profile) -> tuple:
-
-    return load_generator(profile), open_photos(profile), open_backgrounds(profile)
+def _opened(profile: Profile) -> tuple[Generator, World]:
+    return load_generator(profile), open_world(profile)

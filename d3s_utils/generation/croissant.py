@@ -7,19 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from d3s_utils import __version__
-from d3s_utils.generation.card import licences
 from d3s_utils.ground.columns import FLOATS, INTEGERS, MANIFEST
 from d3s_utils.ground.files import write_json
-from d3s_utils.ground.settings import Profile
 
 NAME = "croissant.json"
 STANDARD = "http://mlcommons.org/croissant/1.0"
-TERMS = {name: f"cr:{name}" for name in ("citeAs", "column", "extract", "field", "fileSet", "includes", "jsonPath")}
-
-
-TERMS |= {name: f"cr:{name}" for name in ("recordSet", "source", "transform")}
-
-
+NAMES = (
+    *("citeAs", "column", "extract", "field", "fileSet", "includes", "jsonPath"),
+    *("recordSet", "source", "transform"),
+)
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -28,7 +24,7 @@ CONTEXT = {
     "dct": "http://purl.org/dc/terms/",
     "conformsTo": "dct:conformsTo",
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    **TERMS,
+    **{name: f"cr:{name}" for name in NAMES},
 }
 PAPER = (
     "@article{kattakinda2022invariant, title={Invariant Learning via Diffusion Dreamed Distribution Shifts}, "
@@ -55,19 +51,22 @@ MEANINGS = {
     "guidance": "weight of classifier-free guidance",
     "generator": "the diffusion model",
     "generator_revision": "its commit or content hash",
-    "recipe_hash": "changes with everything the image depends on",
+    "recipe_hash": "the image's hash: it changes with everything the image depends on",
     "nsfw": "what the generator's safety checker said; empty where it has none",
 }
 
 
-def write_croissant(folder: Path, manifest: pd.DataFrame, profile: Profile) -> Path:
-    """Write croissant.json (MLCommons Croissant 1.0) to the dataset `folder`: one record set per split."""
+def write_croissant(folder: Path, manifest: pd.DataFrame, name: str, licence: str) -> Path:
+    """Write croissant.json (MLCommons Croissant 1.0) to the dataset `folder`: one record set per split.
+
+    Args:
+        licence: see `card.Terms`.
+    """
     splits = list(manifest["split"].unique())
-    licence, _ = licences(profile)
     content = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "name": f"d3s-{profile.name}",
+        "name": f"d3s-{name}",
         "description": "Images made by diffusion with two labels: what is in them, and on which background.",
         "conformsTo": STANDARD,
         "citeAs": PAPER,

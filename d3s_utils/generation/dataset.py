@@ -63,11 +63,11 @@ def load_guides(folder: Path, which: str | Sequence[str]) -> tuple[np.ndarray, p
     return load_images(folder, which, "guide")
 
 
-def find_stored(folder: Path, image_id: str, recipe: str) -> tuple[np.ndarray | None, str]:
-    """One image, (S, S, 3) uint8, and its recipe_hash, from whatever shards there are, be the dataset whole or not.
+def find_stored(folder: Path, image_id: str, image_hash: str) -> tuple[np.ndarray | None, str]:
+    """One image, (S, S, 3) uint8, and its recipe_hash, from the shards there are, whether the dataset is whole or not.
 
     Args:
-        recipe: where shards of several runs hold the image, the one of this recipe is taken.
+        image_hash: where shards of several runs hold the image, the one with this recipe_hash is taken.
 
     Returns:
         None and "" if no readable shard holds it.
@@ -78,7 +78,7 @@ def find_stored(folder: Path, image_id: str, recipe: str) -> tuple[np.ndarray | 
             rows = _read(path, ["image", "recipe_hash"], filters=[("image_id", "==", image_id)]).to_pylist()
         except D3SError:
             continue
-        if rows and (found[0] is None or rows[0]["recipe_hash"] == recipe):
+        if rows and (found[0] is None or rows[0]["recipe_hash"] == image_hash):
             found = _decode(rows[0]["image"]["bytes"]), rows[0]["recipe_hash"]
     return found
 

@@ -1,12 +1,14 @@
 """How far images are from photographs, and how varied they are, in a named feature space.
 
 A distance between sets of images means something only together with the features it was taken in and the number of
-images; both stand in every table."""
+images; both stand in every table. What was computed is kept in the run's cache.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,24 +16,43 @@ import torch
 from torch import Tensor, nn
 
 from d3s_utils.data.sources import Photos
+from d3s_utils.generation.samples import Samples
 from d3s_utils.generation.spaces import FeatureSpace
+from d3s_utils.ground.cached import Tensors, cached
 from d3s_utils.ground.seeds import rng_for, seed_for
+from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.stats import cluster_mean_ci
 
 GROUPS = 10  # of images, left out in turn by the jackknife
 CHUNK = 200  # photographs in memory at a time
+BESIDE = [kind.__module__ for kind in (FeatureSpace, Photos, Samples)]  # each has a key of its own
 
 
 def photo_features(
-    space: FeatureSpace, photos: Photos, split: str, count: int, seed: int
+    folder: Path, space: FeatureSpace, photos: Photos, split: str, count: int, seed: int
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Features (N, D) of at most `count` photographs of a split, drawn by `seed`, and their rows."""
     table = photos.table(split)
     chosen = sorted(rng_for(seed, "realism photos", split).permutation(len(table))[:count])
     table = table.iloc[chosen].reset_index(drop=True)
     ids = list(table["photo_id"])
-    parts = [space.extract(photos.load(ids[start : start + CHUNK])) for start in range(0, len(ids), CHUNK)]
-    return np.concatenate(parts), table
+
+    def extract() -> Tensors:
+        parts = [space.extract(photos.load(ids[start : start + CHUNK])) for start in range(0, len(ids), CHUNK)]
+        return Tensors({"features": np.concatenate(parts)})
+
+    path = Path(folder) / "cache" / f"realism-{split}.safetensors"
+    return cached(path, [space.key, photos.key_of(ids)], extract).tensors["features"].numpy(), table
+
+
+def sample_features(folder: Path, space: FeatureSpace, samples: Samples) -> dict[str, tuple[np.ndarray, pd.DataFrame]]:
+    """Features (N, D) of images ("D3S") and of their guides ("guides"), and their rows."""
+
+    def extract() -> Tensors:
+        return Tensors({"D3S": space.extract(samples.images), "guides": space.extract(samples.guides)})
+
+    kept = cached(Path(folder) / "cache" / "realism-samples.safetensors", [space.key, samples.hashes], extract)
+    return {name: (kept.tensors[name].numpy(), samples.rows) for name in ("D3S", "guides")}
 
 
 class _Passthrough(nn.Module):
@@ -77,6 +98,20 @@ DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"FID": freche
 
 
 def realism_table(
+    folder: Path,
+    sets: Mapping[str, np.ndarray],
+    reference: np.ndarray,
+    space: str,
+    seed: int,
+    baseline: str | None = None,
+) -> pd.DataFrame:
+    """`compare_sets`, kept in the cache of the run in `folder`."""
+    key = [dict(sets), list(sets), reference, space, seed, baseline, code_of(compare_sets, beside=BESIDE)]
+    path = Path(folder) / "cache" / "realism.parquet"
+    return cached(path, key, lambda: compare_sets(sets, reference, space, seed, baseline))
+
+
+def compare_sets(
     sets: Mapping[str, np.ndarray], reference: np.ndarray, space: str, seed: int, baseline: str | None = None
 ) -> pd.DataFrame:
     """Distance of several sets of images from a reference set of photographs.

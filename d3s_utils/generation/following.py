@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from d3s_utils.generation.labels import judge_labels
+from d3s_utils.generation.labels import compare_labels
+from d3s_utils.generation.samples import Samples
+from d3s_utils.ground.cached import cached
 from d3s_utils.ground.seeds import rng_for
+from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.squares import patch_side
 from d3s_utils.pocket.judge import Judge
 
 DRAWS = 1000  # of the bootstrap
 
 
-def follow_guides(
-    judge: Judge | None, images: np.ndarray, guides: np.ndarray, rows: pd.DataFrame, strength: float
-) -> pd.DataFrame:
+def follow_guides(folder: Path, judge: Judge | None, samples: Samples, strength: float) -> pd.DataFrame:
+    """`compare_guides` for samples of the run in `folder`, drawn at `strength`; kept in its cache."""
+    path = Path(folder) / "cache" / f"follow-{strength:g}-{len(samples.rows)}.parquet"
+    key = [judge and judge.key, samples.hashes, strength, code_of(compare_guides, beside=[Samples.__module__])]
+    return cached(path, key, lambda: compare_guides(judge, samples).assign(strength=strength))
+
+
+def compare_guides(judge: Judge | None, samples: Samples) -> pd.DataFrame:
     """Where the object is and which colour it has, in each image and in its guide.
 
     The judge's locator finds the object of the asked class, in image and guide alike; its colour is the mean over a
-    square a third as wide as the pasted photograph around that place.
+    square a third as wide as the pasted photograph around that location.
 
     Returns:
-        `judge_labels` and, per image, `strength`; `x`, `y` (found in the image) and `guide_x`, `guide_y` (found in the
-        guide), fractions of the side; `red`, `green`, `blue` and the same with `guide_`, 0-255.
+        `compare_labels` and, per image, `x`, `y` (found in the image) and `guide_x`, `guide_y` (found in the guide),
+        fractions of the side; `red`, `green`, `blue` and the same with `guide_`, 0-255.
     """
-    table = judge_labels(judge, images, rows).assign(strength=strength)
+    images, guides, rows = samples.images, samples.guides, samples.rows
+    table = compare_labels(judge, images, rows)
     side = images.shape[1]
     patch = patch_side(side, float(rows["scale"].iloc[0]))
     if judge is None:
@@ -42,10 +53,13 @@ def follow_guides(
 
 
 def follow_sweep(
-    judge: Judge | None, sweep: Mapping[float, np.ndarray], guides: np.ndarray, rows: pd.DataFrame
+    folder: Path, judge: Judge | None, samples: Samples, sweep: Mapping[float, np.ndarray]
 ) -> pd.DataFrame:
-    """`follow_guides` for the images of each strength, one after the other."""
-    parts = [follow_guides(judge, images, guides, rows, strength) for strength, images in sweep.items()]
+    """`follow_guides` for the guides themselves, as strength 0, and for the images of each strength of a sweep."""
+    drawn = {0.0: samples.guides, **sweep}
+    parts = [
+        follow_guides(folder, judge, replace(samples, images=images), strength) for strength, images in drawn.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from d3s_utils.data.guides import NEED_BACKGROUND, NEED_FOREGROUND, compose, object_mask
+from d3s_utils.data.guides import NEED_BACKGROUND, NEED_FOREGROUND, Placement, compose, object_mask
 from d3s_utils.data.sources import Backgrounds, Photos
 
 
@@ -25,17 +25,20 @@ def guides_for(rows: pd.DataFrame, photos: Photos, backgrounds: Backgrounds) -> 
         backgrounds.pictures(list(rows["background_source"])) if kind in NEED_BACKGROUND else nothing,
         photos.masks(list(rows["foreground_source"])) if kind == "mask" else nothing,
     )
-    for guide, corner, pictures in zip(guides, _corners(rows), zip(*sources, strict=True), strict=True):
-        guide[:] = compose(kind, *pictures, **corner, size=photos.size)
+    placed = zip(guides, _placements(rows, photos.size), zip(*sources, strict=True), strict=True)
+    for guide, placement, pictures in placed:
+        guide[:] = compose(kind, placement, *pictures)
     return guides
 
 
 def object_masks(rows: pd.DataFrame, photos: Photos) -> np.ndarray:
     """Where the guides of many rows show their object, (N, size, size) uint8, 255 = object."""
+    found = np.empty((len(rows), photos.size, photos.size), np.uint8)
     kind = kind_of(rows)
     masks = photos.masks(list(rows["foreground_source"])) if kind == "mask" else [None] * len(rows)
-    found = zip(masks, _corners(rows), strict=True)
-    return np.stack([np.asarray(object_mask(kind, mask, **corner, size=photos.size)) for mask, corner in found])
+    for one, placement, mask in zip(found, _placements(rows, photos.size), masks, strict=True):
+        one[:] = object_mask(kind, placement, mask)
+    return found
 
 
 def kind_of(rows: pd.DataFrame) -> str:
@@ -43,6 +46,6 @@ def kind_of(rows: pd.DataFrame) -> str:
     return rows["guide_kind"].iloc[0] if "guide_kind" in rows and len(rows) else "paste"
 
 
-def _corners(rows: pd.DataFrame) -> list[dict[str, int | float]]:
+def _placements(rows: pd.DataFrame, size: int) -> list[Placement]:
     columns = zip(rows["left"], rows["top"], rows["scale"], strict=True)
-    return [{"left": int(left), "top": int(top), "scale": float(scale)} for left, top, scale in columns]
+    return [Placement(int(left), int(top), size, float(scale)) for left, top, scale in columns]

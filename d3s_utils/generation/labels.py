@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from d3s_utils.generation.samples import Samples
+from d3s_utils.ground.cached import cached
+from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.stats import share_by
 from d3s_utils.pocket.judge import Judge
 
 QUESTIONS = ("foreground", "background", "both")
 
 
-def judge_labels(judge: Judge | None, images: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
+def judge_labels(folder: Path, judge: Judge | None, samples: Samples) -> pd.DataFrame:
+    """`compare_labels` for samples of the run in `folder`, kept in its cache."""
+    path, code = Path(folder) / "cache" / "labels.parquet", code_of(compare_labels, beside=[Samples.__module__])
+    key = [judge and judge.key, samples.hashes, code]
+    return cached(path, key, lambda: compare_labels(judge, samples.images, samples.rows))
+
+
+def compare_labels(judge: Judge | None, images: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
     """Whether the judge names the labels that were asked for.
 
     Args:

@@ -2,59 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from d3s_utils.data.classes import class_table
 from d3s_utils.data.guides import NEED_BACKGROUND, NEED_FOREGROUND, draw_corner
-from d3s_utils.data.prompts import open_recipe
-from d3s_utils.data.sources import SPLITS, Backgrounds, Photos
+from d3s_utils.data.sources import SPLITS, Photos
+from d3s_utils.diffusion.draw import generate
 from d3s_utils.diffusion.revision import generator_revision
-from d3s_utils.generation.world import open_backgrounds, open_photos
+from d3s_utils.generation.guides import guides_for
+from d3s_utils.generation.world import World
 from d3s_utils.ground.cached import digest
-from d3s_utils.ground.columns import COLUMNS
+from d3s_utils.ground.columns import MANIFEST
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for, seed_for
-from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.settings import Generator, Profile
+from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.words import slug
 
 
-def build_manifest(
-    profile: Profile, photos: Photos | None = None, backgrounds: Backgrounds | None = None
-) -> pd.DataFrame:
+def build_manifest(profile: Profile, world: World) -> pd.DataFrame:
     """Every image of `profile`, balanced over split, class and background.
 
-    Val guides show val photographs only, train guides train photographs. Seed, placement and sources of an image depend
-    on its place (split, class, background, index) alone, so more images per cell change none of the earlier ones.
+    Val guides show val photographs only, train guides train photographs. Seed, corner and sources of an image depend on
+    its cell and number (split, class, background, index) alone: more images per cell change none of the earlier ones.
 
     Args:
-        photos, backgrounds: those of `profile`, where they are open already.
+        world: that of `profile`.
 
     Returns:
-        The columns of the contract (`tables.COLUMNS["manifest"]`), sorted by split, class, background, index.
+        The columns of the contract (`columns.MANIFEST`), sorted by split, class, background, index.
 
     Raises:
-        D3SError: whatever the folders of photographs and backgrounds have to say.
+        D3SError: for photographs, backgrounds or masks that are missing or unusable.
     """
-    photos, backgrounds = photos or open_photos(profile), backgrounds or open_backgrounds(profile)
-    parts = [_split(profile, split, photos, backgrounds) for split in SPLITS if images_per_cell(profile, split)]
+    parts = [_split(profile, split, world) for split in SPLITS if images_per_cell(profile, split)]
     manifest = pd.concat(parts, ignore_index=True)
-    generator = profile.generator
-    manifest = manifest.assign(
+    manifest = drawn_by(manifest, profile.generator)
+    return manifest.assign(recipe_hash=image_hashes(manifest, profile, world))[MANIFEST]
+
+
+def image_hashes(rows: pd.DataFrame, profile: Profile, world: World) -> list[str]:
+    """Of each image 16 hexadecimal digits that depend on everything it is made from, and on nothing else.
+
+    That is its row, the content of the very pictures its guide shows, the settings and the code that draw it, and what
+    is drawn together.
+
+    Args:
+        rows: see `drawn_by`; of the manifest, or with some of its columns.
+    """
+    own = rows[[name for name in MANIFEST if name in rows and name != "recipe_hash"]].copy()
+    keys = []
+    for name, key, stamps, column in _shown(world):
+        keys.append(key)
+        ids = list(rows[column].unique())
+        own[name] = rows[column].map(dict(zip(ids, stamps(ids), strict=True)))
+    together = [profile.threads, profile.device, profile.dataset.shard_size]  # sums depend on who is summed together
+    code = code_of(generate, guides_for, beside=[Photos.__module__])  # which says what sources give, and not how
+    common = digest(keys, drawn_with(profile.generator), together, code)
+    return [digest(common, *row) for row in _columns(own, *own.columns)]
+
+
+def _shown(world: World) -> list[tuple[str, object, Callable[[Sequence[str]], list[str]], str]]:
+    """The pictures that the guides show: name, what all of them depend on, their stamps, the column of their ids."""
+    kind, photos, backgrounds = world.recipe.guide, world.photos, world.backgrounds
+    shown = []
+    if kind in NEED_FOREGROUND:
+        shown.append(("foreground stamp", photos.key, photos.stamps, "foreground_source"))
+    if kind == "mask":
+        shown.append(("mask stamp", photos.key, photos.mask_stamps, "foreground_source"))
+    if kind in NEED_BACKGROUND:
+        shown.append(("background stamp", backgrounds.key, backgrounds.stamps, "background_source"))
+    return shown
+
+
+def drawn_by(rows: pd.DataFrame, generator: Generator) -> pd.DataFrame:
+    """`rows` with the columns that say which model draws, and how."""
+    return rows.assign(
         strength=1.0 if generator.mode == "text2img" else generator.strength,
         steps=generator.steps,
         guidance=generator.guidance,
         generator=generator.model,
-        generator_revision=generator_revision(profile),
+        generator_revision=generator_revision(generator),
     )
-    batches = [profile.threads, profile.device, profile.dataset.shard_size]  # sums depend on who is summed together
-    manifest["recipe_hash"] = _recipes(manifest, [photos.key, backgrounds.key, generator, batches])
-    return manifest[COLUMNS["manifest"]]
+
+
+def drawn_with(generator: Generator) -> list[object]:
+    """The settings of the generator that count for an image and that its row of the manifest does not say."""
+    return [
+        *(generator.size, generator.mode, generator.eta, generator.dtype),
+        *(generator.batch_size, generator.compile, generator.safety),
+    ]
 
 
 def image_id(split: str, wnid: str, background: str, index: int) -> str:
-    """The name of an image, from its place in the dataset."""
+    """The name of an image, from its cell and number."""
     return f"{split}-{slug(wnid)}-{slug(background)}-{index:04d}"
 
 
@@ -63,10 +105,11 @@ def images_per_cell(profile: Profile, split: str) -> int:
     return getattr(profile.dataset, f"{split}_per_cell")
 
 
-def _split(profile: Profile, split: str, photos: Photos, backgrounds: Backgrounds) -> pd.DataFrame:
+def _split(profile: Profile, split: str, world: World) -> pd.DataFrame:
     """The rows of one split: what to show, where, and the seed."""
-    classes, count, recipe = class_table(profile), len(backgrounds.names), open_recipe(profile)
-    foregrounds = photos.table(split).groupby("label")["photo_id"].agg(list)
+    classes, recipe, backgrounds = world.classes, world.recipe, world.backgrounds
+    count = len(backgrounds.names)
+    foregrounds = world.photos.table(split).groupby("label")["photo_id"].agg(list)
     pictures = backgrounds.table(split).groupby("background")["background_id"].agg(list)
     queues = {name: _shuffled(pictures[name], profile.seed, split, "backgrounds", name) for name in backgrounds.names}
     rows = []
@@ -85,7 +128,7 @@ def _split(profile: Profile, split: str, photos: Photos, backgrounds: Background
 
 
 def _only_what_is_shown(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """No sources and no place where the guide shows none."""
+    """No sources and no corner where the guide shows none."""
     if kind not in NEED_FOREGROUND:
         rows = rows.assign(foreground_source="", scale=0.0)
     elif kind == "foreground":
@@ -107,12 +150,6 @@ def _with_corners(rows: pd.DataFrame, profile: Profile) -> pd.DataFrame:
         top=[top for _, top in corners],
         scale=scale,
     )
-
-
-def _recipes(manifest: pd.DataFrame, shared: Sequence[object]) -> list[str]:
-    """One hash per image over its row and what all images share."""
-    common, columns = digest(*shared), [column for column in COLUMNS["manifest"] if column != "recipe_hash"]
-    return [digest(common, *row) for row in _columns(manifest, *columns)]
 
 
 def _columns(table: pd.DataFrame, *names: str):

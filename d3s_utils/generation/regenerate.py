@@ -21,7 +21,7 @@ from d3s_utils.generation.dataset import find_stored
 from d3s_utils.generation.guides import guides_for
 from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.shard import draw
-from d3s_utils.generation.world import open_backgrounds, open_photos
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground import paths
 from d3s_utils.ground.errors import D3SError, exit_status
 from d3s_utils.ground.files import write_atomically
@@ -40,14 +40,14 @@ class Regenerated:
         row: of the manifest.
         image: (S, S, 3) uint8.
         stored: what the dataset holds under this image_id, if it holds anything.
-        recipe: the stored image's recipe_hash; "" without one.
+        stored_hash: the stored image's recipe_hash; "" without one.
         dataset: the folder that was searched for it; None where there is no dataset yet.
     """
 
     row: pd.Series
     image: np.ndarray
     stored: np.ndarray | None
-    recipe: str
+    stored_hash: str
     dataset: Path | None
 
     @property
@@ -67,19 +67,18 @@ def regenerate(profile: Profile, image_id: str) -> Regenerated:
     Raises:
         D3SError: the profile plans no such image, or its generator cannot be loaded.
     """
-
-    manifest = build_manifest(profile)
+    world = open_world(profile)
+    manifest = build_manifest(profile, world)
     rows = manifest[manifest["image_id"] == image_id]
     if rows.empty:
         near = difflib.get_close_matches(image_id, manifest["image_id"], n=1)
         hint = f"did you mean {near[0]}?" if near else f"its manifest begins with {manifest['image_id'].iloc[0]}."
         raise D3SError(f"The profile {profile.name} plans no image {image_id}; {hint}")
-    photos = open_photos(profile)
-    guides = guides_for(rows, photos, open_backgrounds(profile))
-    image = draw(load_generator(profile), rows, guides, photos, profile.generator)[0]
+    guides = guides_for(rows, world.photos, world.backgrounds)
+    image = draw(load_generator(profile), rows, guides, world.photos, profile.generator)[0]
     folder = paths.outputs() / profile.name / "dataset"
-    stored, recipe = find_stored(folder, image_id, rows["recipe_hash"].iloc[0])
-    return Regenerated(rows.iloc[0], image, stored, recipe, folder if (folder / "data").is_dir() else None)
+    stored, stored_hash = find_stored(folder, image_id, rows["recipe_hash"].iloc[0])
+    return Regenerated(rows.iloc[0], image, stored, stored_hash, folder if (folder / "data").is_dir() else None)
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:
@@ -89,19 +88,20 @@ def alike(one: np.ndarray, other: np.ndarray) -> float:
     return float((np.abs(one.astype(int) - other.astype(int)).max(axis=-1) <= LEVEL).mean())
 
 
-def verdict(again: Regenerated) -> str:
-    """What came of it, in a sentence."""
-    name = again.row["image_id"]
-    if again.stored is None and again.dataset is None:
+def verdict(made: Regenerated) -> str:
+    """Whether the image is the stored one, in a sentence."""
+    name = made.row["image_id"]
+    if made.stored is None and made.dataset is None:
         return f"{name}: made; there is no dataset yet to compare it with"
-    if again.stored is None:
-        return f"{name}: made, but {again.dataset} lacks it: run notebook 01 to complete the dataset"
-    share = f"{100 * again.agreement:.2f} % of its pixels agree within {LEVEL} grey level"
-    if again.matches:
+    if made.stored is None:
+        return f"{name}: made, but {made.dataset} lacks it: run notebook 01 to complete the dataset"
+    share = f"{100 * made.agreement:.2f} % of its pixels agree within {LEVEL} grey level"
+    if made.matches:
         return f"{name}: the stored image ({share})"
-    if again.recipe != again.row["recipe_hash"]:
-        return f"{name}: another image ({share}); the stored one was made by another recipe: run notebook 01 again"
-    return f"{name}: another image ({share}), though by the same recipe"
+    if made.stored_hash != made.row["recipe_hash"]:
+        cause = "the stored one was made from other settings, pictures or code"
+        return f"{name}: another image ({share}); {cause}: run notebook 01 again"
+    return f"{name}: another image ({share}), though its settings, pictures and code are the same"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -120,11 +120,11 @@ def main(arguments: list[str] | None = None) -> int:
 
         profile = load_profile(given.profile, given.overrides)
         torch.set_num_threads(profile.threads)
-        again = regenerate(profile, given.image_id)
+        made = regenerate(profile, given.image_id)
         path = given.out or paths.outputs() / profile.name / "regenerated" / f"{given.image_id}.png"
-        write_atomically(path, lambda part: Image.fromarray(again.image).save(part, format="PNG"))
-        print(f"{verdict(again)}\n{path}")
-        return int(not again.matches)
+        write_atomically(path, lambda part: Image.fromarray(made.image).save(part, format="PNG"))
+        print(f"{verdict(made)}\n{path}")
+        return int(not made.matches)
 
     return exit_status(command)
 

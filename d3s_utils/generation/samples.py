@@ -9,24 +9,37 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from d3s_utils.data.sources import Photos
 from d3s_utils.diffusion.load import load_generator
-from d3s_utils.diffusion.revision import generator_revision
 from d3s_utils.generation.dataset import load_guides, load_images
 from d3s_utils.generation.shard import draw
-from d3s_utils.generation.world import open_photos
-from d3s_utils.ground.cached import digest
-from d3s_utils.ground.files import read_table, read_tensors, write_tensors
+from d3s_utils.ground.cached import Tensors, cached
+from d3s_utils.ground.files import read_table
 from d3s_utils.ground.run import Run
 from d3s_utils.ground.seeds import rng_for
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Some images to look at: rows of the manifest, images and guides (N, S, S, 3) uint8, all in one order."""
+    """Some images to look at.
+
+    Attributes:
+        rows: of the manifest, numbered from 0.
+        images, guides: (N, S, S, 3) uint8, in the order of `rows`.
+    """
 
     rows: pd.DataFrame
     images: np.ndarray
     guides: np.ndarray
+
+    @property
+    def hashes(self) -> list[str]:
+        """What images and guides depend on."""
+        return list(self.rows["recipe_hash"])
+
+    def pick(self, rows: pd.DataFrame) -> Samples:
+        """Those of some of its `rows`."""
+        return Samples(rows.reset_index(drop=True), self.images[rows.index], self.guides[rows.index])
 
 
 def load_samples(run: Run, count: int, split: str = "val") -> Samples:
@@ -48,29 +61,32 @@ def balanced_rows(rows: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     return rows.loc[sorted(order.sort_values(kind="stable").index[:count])]
 
 
-def strength_sweep(run: Run, rows: pd.DataFrame, strengths: Sequence[float] | None = None) -> dict[float, np.ndarray]:
-    """The images of `rows` (of the manifest) made again at other strengths; same guide, prompt and seed.
+def strength_sweep(
+    run: Run, samples: Samples, photos: Photos, strengths: Sequence[float] | None = None
+) -> dict[float, np.ndarray]:
+    """The images of `samples` made again at other strengths; same guide, prompt and seed.
 
-    Kept in the run's cache, each strength by its own recipe; the run's own strength comes from the dataset.
+    Each strength is kept in the run's cache; the run's own is there already.
 
     Args:
+        photos: the run's.
         strengths: in (0, 1]; by default those of `profile.realism.strengths`.
 
     Returns:
         Images (N, S, S, 3) uint8 by strength.
     """
-    profile, sweep, photos = run.profile, {}, open_photos(run.profile)
-    guides = load_guides(run.path("dataset"), list(rows["image_id"]))[0]
+    profile, sweep = run.profile, {}
     load = functools.cache(lambda: load_generator(profile))  # not at all when every strength is in the cache
+
+    def images_at(strength: float) -> Tensors:
+        settings = replace(profile.generator, strength=strength)
+        return Tensors({"images": draw(load(), samples.rows, samples.guides, photos, settings)})
+
     for strength in strengths or profile.realism.strengths:
-        knobs = replace(profile.generator, strength=strength)
-        recipe = digest("sweep", generator_revision(profile), knobs, profile.threads, list(rows["recipe_hash"]))
-        path = run.path("cache", f"sweep-{recipe}.safetensors")
         if strength == profile.generator.strength:
-            sweep[strength] = load_images(run.path("dataset"), list(rows["image_id"]))[0]
+            sweep[strength] = samples.images
             continue
-        if not path.is_file():
-            images = draw(load(), rows, guides, photos, knobs)
-            write_tensors(path, {"images": images})
-        sweep[strength] = read_tensors(path)["images"].numpy()
+        path = run.path("cache", f"sweep-{strength:g}.safetensors")
+        kept = cached(path, [strength, samples.hashes], functools.partial(images_at, strength))
+        sweep[strength] = kept.tensors["images"].numpy()
     return sweep

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from d3s_utils.data.sources import Backgrounds, Photos
+from d3s_utils.data.sources import Photos
 from d3s_utils.diffusion.draw import generate
 from d3s_utils.diffusion.load import Generator
 from d3s_utils.generation.guides import guides_for, object_masks
-from d3s_utils.generation.shards import Shard, write_shard
+from d3s_utils.generation.shards import Shard, kept_rows, write_shard
+from d3s_utils.generation.world import World
 from d3s_utils.ground import settings
 
 
@@ -24,15 +25,15 @@ def draw(
 
 
 def generate_shard(
-    generator: Generator,
-    folder: Path,
-    shard: Shard,
-    photos: Photos,
-    backgrounds: Backgrounds,
-    settings: settings.Generator,
+    generator: Generator, folder: Path, shard: Shard, world: World, settings: settings.Generator
 ) -> Path:
-    """Make the images of one shard and write it to the dataset `folder`, whole or not at all."""
-    guides = guides_for(shard.rows, photos, backgrounds)
-    images = draw(generator, shard.rows, guides, photos, settings)
+    """Make the images of one shard and write it to the dataset `folder`, whole or not at all.
+
+    Where its file is there already, only images whose hash has changed are drawn; the others stay byte for byte.
+    """
+    kept = kept_rows(folder, shard)
+    rows = shard.rows[~shard.rows["image_id"].isin(kept.index)]
+    guides = guides_for(rows, world.photos, world.backgrounds)
+    images = draw(generator, rows, guides, world.photos, settings)
     flags = generator.flag(images) if generator.flag else [None] * len(images)
-    return write_shard(folder, shard, images, guides, flags)
+    return write_shard(folder, shard, images, guides, flags, kept)

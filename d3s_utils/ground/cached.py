@@ -21,15 +21,23 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+SHORT = 100  # numbers of an array that a key spells out
+
 
 def digest(*things: object) -> str:
-    """16 hexadecimal digits that depend on the values of `things` alone (settings, numbers, text, lists, mappings)."""
+    """16 hexadecimal digits that depend on the values of `things` alone (settings, numbers, text, lists, arrays)."""
     return hashlib.sha256(canonical(things).encode()).hexdigest()[:16]
 
 
 def canonical(value: object) -> str:
-    """`value` as JSON, equal for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain)
+    """`value` as JSON, equal for equal values; of a large array its hash."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain_or_hash)
+
+
+def _plain_or_hash(value: object) -> object:
+    if type(value).__name__ == "ndarray" and value.size > SHORT and value.dtype != object:
+        return [str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()]
+    return plain(value)
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,30 @@ def _kept(kind: Kind, path: Path, wanted: str) -> object | None:
         return kind.read(path) if kind.key(path) == wanted else None
     except (D3SError, OSError, ValueError):
         return None
+
+
+def cached_words(
+    path: str | Path, key: object, stamps: Mapping[str, str], make: Callable[[list[str]], Iterable[str]]
+) -> dict[str, str]:
+    """A word for each name, kept row by row in the table `path`.
+
+    Args:
+        key: as in `cached`, for all of them.
+        stamps: by name, what changes when its word may; only new names and those with another stamp are made.
+        make: names to their words, in the same order.
+    """
+    path, wanted, kind = Path(path), digest(key), KINDS[".parquet"]
+    table = _kept(kind, path, wanted)
+    known = {} if table is None else {name: (stamp, word) for name, stamp, word in table.itertuples(index=False)}
+    new = [name for name, stamp in stamps.items() if known.get(name, (None, ""))[0] != stamp]
+    if new:
+        known |= {name: (stamps[name], word) for name, word in zip(new, make(new), strict=True)}
+        rows = [(name, *known[name]) for name in sorted(known)]
+        import pandas as pd
+
+        table = pd.DataFrame(rows, columns=["name", "stamp", "word"])
+        write_atomically(path, lambda part: kind.write(part, table, wanted))
+    return {name: known[name][1] for name in stamps}
 
 
 @dataclass(frozen=True)

@@ -13,50 +13,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from d3s_utils.data.classes import class_table
 from d3s_utils.data.guides import draw_corner
-from d3s_utils.data.prompts import open_recipe
-from d3s_utils.data.sources import Backgrounds, Photos
 from d3s_utils.diffusion.load import load_generator
-from d3s_utils.diffusion.revision import generator_revision
 from d3s_utils.disentanglement.features import Features
 from d3s_utils.generation.guides import guides_for
+from d3s_utils.generation.plan import drawn_by, image_hashes
 from d3s_utils.generation.shard import draw
+from d3s_utils.generation.world import World
 from d3s_utils.ground.cached import Tensors, cached
 from d3s_utils.ground.seeds import rng_for, seed_for
 from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.sources import code_of
 from d3s_utils.ground.stats import cluster_bootstrap
 from d3s_utils.probes.readers import standardised
 
 PARTS = ("fg", "bg")
 
 
-def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> pd.DataFrame:
+def family_table(profile: Profile, world: World) -> pd.DataFrame:
     """The images to be made, `probes.families` x `probes.foregrounds` x backgrounds, in this order.
 
     Returns:
         image_id, family, label, class_name, background, prompt, seed, foreground_source, background_source, left, top,
         scale. Foregrounds of a family are of different classes, from natural validation images.
     """
-    settings, generator, classes = profile.probes, profile.generator, class_table(profile)
-    photo_ids = photos.table("val").groupby("label")["photo_id"].agg(list)
-    empty = backgrounds.table("val")["background_id"].tolist()
-    rows, recipe = [], open_recipe(profile)
+    settings, generator, classes, recipe = profile.probes, profile.generator, world.classes, world.recipe
+    photo_ids = world.photos.table("val").groupby("label")["photo_id"].agg(list)
+    empty_scenes, rows = world.backgrounds.table("val")["background_id"].tolist(), []
     for family in range(settings.families):
         rng = rng_for(profile.seed, "family", family)
         left, top = draw_corner(rng, generator.size, generator.scale)
         shared = {
             "family": family,
             "seed": seed_for(profile.seed, "family", family),
-            "background_source": empty[rng.integers(len(empty))],
+            "background_source": empty_scenes[rng.integers(len(empty_scenes))],
             "left": left,
             "top": top,
             "scale": generator.scale,
         }
         labels = rng.choice(len(classes), min(settings.foregrounds, len(classes)), replace=False)
         sources = {int(label): photo_ids[label][rng.integers(len(photo_ids[label]))] for label in labels}
-        for (label, source), background in product(sources.items(), backgrounds.names):
+        for (label, source), background in product(sources.items(), world.backgrounds.names):
             own = classes.iloc[label]
             words = recipe.prompt(own["class_name"], own["definition"] if generator.definition else None, background)
             named = {"label": label, "class_name": own["class_name"], "background": background, "prompt": words}
@@ -65,17 +61,17 @@ def family_table(profile: Profile, photos: Photos, backgrounds: Backgrounds) -> 
 
 
 def draw_families(
-    folder: Path, profile: Profile, families: pd.DataFrame, photos: Photos, backgrounds: Backgrounds
+    folder: Path, profile: Profile, families: pd.DataFrame, world: World
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images and guides of `families`, (N, S, S, 3) uint8 each, drawn as the dataset's are, kept in <folder>/cache."""
     one_background = families.drop_duplicates(["family", "label"])
-    guides = guides_for(one_background, photos, backgrounds).repeat(families["background"].nunique(), axis=0)
-    made_of = [photos.key, backgrounds.key, profile.generator, generator_revision(profile)]
-    key = [made_of, families.to_dict("list"), code_of(draw, guides_for, load_generator)]
+    guides = guides_for(one_background, world.photos, world.backgrounds)
+    guides = guides.repeat(families["background"].nunique(), axis=0)
 
     def make() -> Tensors:
-        return Tensors({"images": draw(load_generator(profile), families, guides, photos, profile.generator)})
+        return Tensors({"images": draw(load_generator(profile), families, guides, world.photos, profile.generator)})
 
+    key = image_hashes(drawn_by(families, profile.generator), profile, world)
     kept = cached(Path(folder) / "cache" / "counterfactuals.safetensors", key, make)
     return kept.tensors["images"].numpy(), guides
 

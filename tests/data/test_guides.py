@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from d3s_utils.data.guides import blend_mask, draw_corner, no_guide, paste_on_background
+from d3s_utils.data.guides import Placement, blend_mask, draw_corner, no_guide, paste_on_background
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.squares import patch_side, square
 
@@ -21,9 +21,9 @@ def red_pixels(image):
 
 @given(size=SIZES, scale=SCALES, key=st.integers(0, 1000))
 @settings(deadline=None)
-def test_the_foreground_covers_a_square_of_the_asked_for_size_and_place(size, scale, key):
+def test_the_foreground_covers_a_square_of_the_asked_for_size_and_corner(size, scale, key):
     left, top = draw_corner(rng_for(key), size, scale)
-    image = paste_on_background(RED, BLUE, left=left, top=top, size=size, scale=scale)
+    image = paste_on_background(RED, BLUE, Placement(left, top, size, scale))
     red = red_pixels(image)
     side = patch_side(size, scale)
     assert image.size == (size, size) and image.mode == "RGB"
@@ -59,13 +59,13 @@ def test_every_placement_is_equally_likely():
 
 @pytest.mark.parametrize(("grey", "expected"), [(255, (255, 0, 0)), (0, (0, 0, 255)), (128, (128, 0, 127))])
 def test_a_mask_decides_how_much_of_the_foreground_is_seen(grey, expected):
-    image = blend_mask(RED, Image.new("L", RED.size, grey), BLUE, left=3, top=5, size=32, scale=0.5)
+    image = blend_mask(RED, Image.new("L", RED.size, grey), BLUE, Placement(3, 5, 32, 0.5))
     assert image.getpixel((3, 5)) == expected and image.getpixel((18, 20)) == expected
     assert image.getpixel((2, 5)) == image.getpixel((19, 20)) == (0, 0, 255)
 
 
 def test_a_mask_as_large_as_the_frame_works():
-    image = blend_mask(RED, Image.new("L", RED.size, 255), BLUE, left=0, top=0, size=16, scale=1.0)
+    image = blend_mask(RED, Image.new("L", RED.size, 255), BLUE, Placement(0, 0, 16, 1.0))
     assert len(red_pixels(image)) == 256
 
 

@@ -1,5 +1,6 @@
 """Picture files of every kind people have: shown as a person would see them, or refused in a person's words."""
 
+import functools
 import io
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from d3s_utils.data import pictures
-from d3s_utils.data.pictures import Verdicts, file_stamp, read_picture, usable, what_is_wrong
+from d3s_utils.data.pictures import file_stamp, read_picture, usable, what_is_wrong
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for
 
@@ -98,17 +99,19 @@ def test_a_file_is_looked_at_once_until_it_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "outputs"))
     path, looks, look = tmp_path / "one.jpg", [], pictures.what_is_wrong
     path.write_bytes(jpeg())
-    monkeypatch.setattr(pictures, "what_is_wrong", lambda source: looks.append(source) or look(source))
+    monkeypatch.setattr(
+        pictures, "what_is_wrong", functools.wraps(look)(lambda source: looks.append(source) or look(source))
+    )
 
-    def verdict():
-        return Verdicts("here").of({"one": file_stamp(path)}, lambda name: path)["one"]
+    def wrong():
+        return usable({"group": ["one"]}, 1, "here", lambda name: path, lambda name: file_stamp(path))[1]
 
-    assert (verdict(), verdict(), len(looks)) == ("", "", 1)
+    assert (wrong(), wrong(), len(looks)) == ({}, {}, 1)
     path.write_bytes(b"")
-    assert (verdict(), verdict(), len(looks)) == ("is empty", "is empty", 2)
+    assert (wrong(), wrong(), len(looks)) == ({"one": "is empty"}, {"one": "is empty"}, 2)
     (kept,) = (tmp_path / "outputs" / ".pictures").iterdir()
     kept.write_bytes(b"damaged")
-    assert (verdict(), len(looks)) == ("is empty", 3)
+    assert (wrong(), len(looks)) == ({"one": "is empty"}, 3)
 
 
 def test_the_next_picture_takes_the_place_of_a_broken_one(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from d3s_utils.generation.card import write_card
+from d3s_utils.generation.card import Terms, write_card
 from d3s_utils.generation.dataset import load_guides, load_images, read_dataset
 from d3s_utils.generation.shards import is_written, shard_path, shards, write_shard
 from d3s_utils.ground.columns import MANIFEST
@@ -14,11 +14,6 @@ from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
 
 CLASSES, BACKGROUNDS = ["teapot", "apple", "car"], ["on grass", "at night"]
-
-
-@pytest.fixture(scope="module")
-def profile():
-    return load_profile("smoke", "dataset.shard_size=5 generator.size=16")
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +39,15 @@ def pixels(shard, purpose):
 
 
 @pytest.fixture
-def folder(tmp_path, manifest, profile):
-    for shard in shards(manifest, profile):
+def folder(tmp_path, manifest):
+    for shard in shards(manifest, 5):
         write_shard(tmp_path, shard, pixels(shard, "image"), pixels(shard, "guide"))
-    write_card(tmp_path, manifest, profile)
+    write_card(tmp_path, manifest, load_profile("smoke"), Terms("other", ("Images: ours.",)))
     return tmp_path
 
 
-def test_shards_cover_the_manifest_in_order(manifest, profile):
-    cut = shards(manifest, profile)
+def test_shards_cover_the_manifest_in_order(manifest):
+    cut = shards(manifest, 5)
     assert [shard.name for shard in cut] == [f"train-{i:05d}-of-00003" for i in range(3)] + [
         "val-00000-of-00002",
         "val-00001-of-00002",
@@ -67,10 +62,10 @@ def test_the_dataset_reads_back_as_the_manifest(folder, manifest):
     pd.testing.assert_frame_equal(again, manifest, check_dtype=False)
 
 
-def test_pixels_come_back_exactly(folder, manifest, profile):
+def test_pixels_come_back_exactly(folder, manifest):
     images, table = load_images(folder, "train")
     assert images.shape == (12, 16, 16, 3) and images.dtype == np.uint8 and list(table.columns) == MANIFEST
-    first = shards(manifest, profile)[0]
+    first = shards(manifest, 5)[0]
     assert np.array_equal(images[:5], pixels(first, "image"))
     assert np.array_equal(load_guides(folder, "train")[0][:5], pixels(first, "guide"))
 
@@ -86,14 +81,14 @@ def test_any_images_can_be_asked_for_in_any_order(folder):
         load_images(folder, ["val-9-nowhere-0000"])
 
 
-def test_the_same_shard_is_the_same_bytes(folder, manifest, profile, tmp_path):
-    for shard in shards(manifest, profile):
+def test_the_same_shard_is_the_same_bytes(folder, manifest, tmp_path):
+    for shard in shards(manifest, 5):
         again = write_shard(tmp_path / "again", shard, pixels(shard, "image"), pixels(shard, "guide"))
         assert again.read_bytes() == shard_path(folder, shard).read_bytes()
 
 
-def test_a_shard_counts_only_whole_and_by_its_recipe(folder, manifest, profile):
-    shard, other = shards(manifest, profile)[0], shards(manifest.assign(recipe_hash="changed"), profile)[0]
+def test_a_shard_counts_only_whole_and_by_its_hashes(folder, manifest):
+    shard, other = shards(manifest, 5)[0], shards(manifest.assign(recipe_hash="changed"), 5)[0]
     assert is_written(folder, shard) and not is_written(folder, other)
     path = shard_path(folder, shard)
     path.write_bytes(path.read_bytes()[:-100])
@@ -102,8 +97,8 @@ def test_a_shard_counts_only_whole_and_by_its_recipe(folder, manifest, profile):
     assert not is_written(folder, shard)
 
 
-def test_a_shard_that_does_not_match_its_rows_is_refused(folder, manifest, profile):
-    shard = shards(manifest, profile)[0]
+def test_a_shard_that_does_not_match_its_rows_is_refused(folder, manifest):
+    shard = shards(manifest, 5)[0]
     with pytest.raises(ValueError, match="5 rows, 4 images"):
         write_shard(folder, shard, pixels(shard, "image")[:4], pixels(shard, "guide"))
 

@@ -10,6 +10,7 @@ from d3s_utils.cli.generate import main
 from d3s_utils.generation import make, shard
 from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.sums import NAME, problems
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground import paths
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import Run
@@ -86,7 +87,7 @@ def test_workers_with_other_settings_stop_each_other(overrides, tmp_path, monkey
         drawn.append(draw(*given))
         if len(drawn) == 1:
             other = Run(load_profile("smoke", f"{overrides} seed=1"), "01_generation", tmp_path / "smoke")
-            other.save(build_manifest(other.profile), "manifest.parquet")
+            other.save(build_manifest(other.profile, open_world(other.profile)), "manifest.parquet")
         return drawn[-1]
 
     monkeypatch.setattr("d3s_utils.generation.make.generate_shard", interrupted)

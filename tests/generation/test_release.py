@@ -1,6 +1,7 @@
 """The dataset folder is a release: others' tools read it, its licence is said, and the authors' own layout comes in."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from d3s_utils.data.imagenet import imagenet_classes
 from d3s_utils.generation import make, sums
 from d3s_utils.generation.card import licences
 from d3s_utils.generation.dataset import load_guides, load_images
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground.columns import COLUMNS
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
@@ -52,12 +54,16 @@ def test_every_file_of_a_release_has_a_sum(released):
     assert sums.problems(released) == ["croissant.json has changed"]
 
 
-def test_the_licence_of_the_pocket_world_is_ours_and_any_other_is_said_line_by_line(tmp_path):
-    assert licences(load_profile("pocket"))[0] == "apache-2.0"
-    word, lines = licences(load_profile("lab"))
-    assert word == "other" and len(lines) == 3
-    assert "outputs of CompVis/stable-diffusion-v1-4; its licence binds" in lines[0]
-    assert "drop the column `guide`" in lines[1] and "the folder train" in lines[1]
+def test_the_licence_of_the_pocket_world_is_ours_and_any_other_is_said_line_by_line():
+    ours = licences("pocket", open_world(load_profile("pocket")))
+    assert ours.licence == "apache-2.0" and ours.lines[1].startswith("Renders in the guides: made by this project")
+    photos = SimpleNamespace(noun="photograph", origin="the folder train")
+    backgrounds = SimpleNamespace(noun="background", origin="scenes")
+    theirs = licences("CompVis/stable-diffusion-v1-4", SimpleNamespace(photos=photos, backgrounds=backgrounds))
+    assert theirs.licence == "other" and len(theirs.lines) == 3
+    assert "outputs of CompVis/stable-diffusion-v1-4; its licence binds" in theirs.lines[0]
+    assert "drop the column `guide`" in theirs.lines[1] and "the folder train" in theirs.lines[1]
+    assert "from scenes, under their own terms" in theirs.lines[2]
 
 
 # The authors' own layout ----------------------------------------------------------------------------------------------

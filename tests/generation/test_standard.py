@@ -8,13 +8,15 @@ from conftest import CLIP_VIT, save_clip, write_zoo
 
 from d3s_utils.evaluation.clip_agreement import clip_agreement
 from d3s_utils.generation import spaces, standard
+from d3s_utils.generation.samples import Samples
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
+from d3s_utils.ground.settings import Realism
 
 ROWS = pd.DataFrame({
     "image_id": [f"image-{i}" for i in range(8)], "class_name": ["goldfish"] * 4 + ["daisy"] * 4,
-    "background": ["on grass", "in snow"] * 4, "label": [0] * 4 + [1] * 4,
+    "background": ["on grass", "in snow"] * 4, "label": [0] * 4 + [1] * 4, "recipe_hash": [f"{i}" for i in range(8)],
 })  # fmt: skip
 
 
@@ -25,6 +27,10 @@ def empty_cache(tmp_path, monkeypatch):
 
 def profile_with(folder, more=""):
     return load_profile("smoke", f"classes=[goldfish,daisy] realism.weights={folder} {more}")
+
+
+def wanted(folder, features="judge"):
+    return Realism(features=features, weights=str(folder), lpips="squeeze")
 
 
 def some_images(n=8, side=64):
@@ -52,26 +58,28 @@ def test_lpips_is_nought_between_an_image_and_itself_and_grows_with_what_differs
     assert same == pytest.approx(0, abs=1e-6) and 0 < little < much
 
 
-def test_lpips_is_taken_within_classes_and_named_by_its_backbone(squeeze):
+def test_lpips_is_taken_within_classes_and_named_by_its_backbone(squeeze, tmp_path, monkeypatch):
     images = some_images()
     alike = images[[0, 0, 0, 0, 4, 4, 4, 4]]
-    table = standard.lpips_table(
-        profile_with(squeeze, "realism.lpips=squeeze"), {"D3S": (images, ROWS), "twins": (alike, ROWS)}
-    )
+    samples = Samples(ROWS, images, alike)
+    table = standard.lpips_table(tmp_path, wanted(squeeze), samples, seed=0)
     found = table.set_index("set")
     assert set(table["network"]) == {"LPIPS squeeze"} and (table["pairs"] == 4).all()
-    assert found.loc["twins", "distance"] == pytest.approx(0, abs=1e-6) and found.loc["D3S", "low"] > 0.001
+    assert found.loc["guides", "distance"] == pytest.approx(0, abs=1e-6) and found.loc["D3S", "low"] > 0.001
+    monkeypatch.setattr(standard, "lpips", lambda *_: pytest.fail("the table was there already"))
+    monkeypatch.setattr(standard.lpips, "__module__", standard.__name__)
+    pd.testing.assert_frame_equal(standard.lpips_table(tmp_path, wanted(squeeze), samples, seed=0), table)
 
 
 def test_without_weights_there_are_no_rows(tmp_path):
-    assert standard.lpips_table(profile_with(tmp_path), {"D3S": (some_images(), ROWS)}).empty
+    assert standard.lpips_table(tmp_path, wanted(tmp_path), Samples(ROWS, some_images(), some_images()), seed=0).empty
 
 
 def test_weights_are_found_in_torchs_cache_too(tmp_path):
     (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
     path = tmp_path / "hub" / "checkpoints" / standard.LPIPS["alex"]
     path.touch()
-    assert standard.on_disk(profile_with(tmp_path), standard.LPIPS["alex"]) == path
+    assert standard.on_disk(str(tmp_path), standard.LPIPS["alex"]) == path
 
 
 def test_a_file_that_is_something_else_is_named(tmp_path):
@@ -97,7 +105,7 @@ def test_the_standard_inception_is_used_when_its_weights_are_there(tmp_path):
         torch.manual_seed(0)
         torch.save(Blank("inception-v3-compat", ["2048"], str(path)).state_dict(), path)
     for name in ("inception", "auto"):
-        space = spaces.open_features(profile_with(tmp_path, f"realism.features={name}"))
+        space = spaces.open_features(wanted(tmp_path, name))
         assert space.name == "standard Inception"
     features = space.extract(some_images(3))
     assert features.shape == (3, 2048) and np.isfinite(features).all()
@@ -105,8 +113,8 @@ def test_the_standard_inception_is_used_when_its_weights_are_there(tmp_path):
 
 def test_without_its_weights_inception_is_refused_and_auto_says_what_it_is(tmp_path):
     with pytest.raises(D3SError, match="pt_inception.*is neither in .* nor in torch's cache"):
-        spaces.open_features(profile_with(tmp_path, "realism.features=inception"))
-    assert spaces.open_features(profile_with(tmp_path, "realism.features=auto")).name == "pocket judge"
+        spaces.open_features(wanted(tmp_path, "inception"))
+    assert spaces.open_features(wanted(tmp_path, "auto")).name == "pocket judge"
 
 
 # CLIP -----------------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from d3s_utils.generation import sums
-from d3s_utils.generation.card import write_card
+from d3s_utils.generation.card import licences, write_card
 from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.shards import shards, write_shard
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 
@@ -23,11 +24,12 @@ def whole(tmp_path_factory):
         "generator.size=16 dataset.shard_size=8 dataset.train_per_cell=0 dataset.val_per_cell=1 classes=2 "
         "natural.train_per_class=2 natural.val_per_class=2",
     )
-    folder, manifest = tmp_path_factory.mktemp("data") / "dataset", build_manifest(profile)
-    for shard in shards(manifest, profile):
+    folder, world = tmp_path_factory.mktemp("data") / "dataset", open_world(profile)
+    manifest = build_manifest(profile, world)
+    for shard in shards(manifest, profile.dataset.shard_size):
         grey = np.full((len(shard.rows), 16, 16, 3), 90, np.uint8)
         write_shard(folder, shard, grey, grey)
-    write_card(folder, manifest, profile)
+    write_card(folder, manifest, profile, licences("pocket", world))
     sums.write_sums(folder)
     return folder
 

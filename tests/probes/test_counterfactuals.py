@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from d3s_utils.disentanglement.features import Features
-from d3s_utils.generation.world import open_backgrounds, open_photos
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.probes.counterfactuals import draw_families, family_table, mean_distance, movement, movement_ratios
@@ -54,7 +54,7 @@ def profile():
 
 
 def test_within_a_family_only_photograph_and_background_differ(profile):
-    families = family_table(profile, open_photos(profile), open_backgrounds(profile))
+    families = family_table(profile, open_world(profile))
     assert len(families) == 2 * 3 * 10 and families["image_id"].is_unique
     shared = families.groupby("family")[["seed", "background_source", "left", "top"]].nunique()
     assert (shared == 1).all(axis=None)
@@ -73,11 +73,11 @@ def test_counterfactuals_share_the_guide_and_are_made_once(profile, tmp_path, mo
 
     monkeypatch.setattr("d3s_utils.probes.counterfactuals.load_generator", lambda profile: None)
     monkeypatch.setattr("d3s_utils.generation.shard.generate", draw)
-    photos, backgrounds = open_photos(profile), open_backgrounds(profile)
-    families = family_table(profile, photos, backgrounds)
-    images, guides = draw_families(tmp_path, profile, families, photos, backgrounds)
+    world = open_world(profile)
+    families = family_table(profile, world)
+    images, guides = draw_families(tmp_path, profile, families, world)
     assert images.shape == guides.shape == (60, 64, 64, 3)
     for _, row in families.groupby(["family", "label"]):
         assert (guides[row.index] == guides[row.index[0]]).all()
-    again, _ = draw_families(tmp_path, profile, families, photos, backgrounds)
+    again, _ = draw_families(tmp_path, profile, families, world)
     assert calls == [60] and np.array_equal(images, again)

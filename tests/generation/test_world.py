@@ -47,7 +47,7 @@ def test_the_pocket_world_has_the_photographs_asked_for():
 def test_a_habit_is_kept_as_often_as_it_says():
     profile = load_profile("pocket")
     for habit in (0.1, 0.8):
-        table = open_photos(profile, habit=habit, key="test").table("train")
+        table = open_photos(profile, habit=habit).table("train")
         usual = (table["background"] == table["class_name"].map(HABITS)).mean()
         assert abs(usual - habit) < 0.03
 
@@ -101,18 +101,6 @@ def test_background_folders_keep_the_papers_order(folders):
     assert backgrounds.names == ("on grass", "in a cave")
     assert list(backgrounds.table("val")["background_id"]) == ["on grass/b.jpg", "in_a_cave/a.jpg"]
     assert backgrounds.picture("in_a_cave/a.jpg").getpixel((0, 0)) == (0, 0, 0)
-
-
-def test_arrays_are_computed_once(folders):
-    photos = open_photos(load_profile(folders / "mine.yaml"))
-    images, table = natural_arrays(folders / "run", photos, "train")
-    assert len(images) == len(table) == 10
-    (cached,) = (folders / "run" / "cache").iterdir()
-    stamp = cached.stat().st_mtime_ns
-    again, _ = natural_arrays(folders / "run", photos, "train")
-    assert cached.stat().st_mtime_ns == stamp and np.array_equal(images, again)
-    natural_arrays(folders / "run", photos, "val")
-    assert len(list((folders / "run" / "cache").iterdir())) == 2
 
 
 def test_a_broken_picture_is_left_out_by_name_and_another_taken(folders):
@@ -191,7 +179,7 @@ def test_folders_have_no_habit_to_set(folders):
 
 
 def test_an_unknown_photograph_is_named():
-    with pytest.raises(D3SError, match="no photograph atlantis"):
+    with pytest.raises(D3SError, match="no render atlantis"):
         open_photos(load_profile("smoke", TINY)).load(["atlantis"])
 
 
