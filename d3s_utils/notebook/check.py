@@ -21,7 +21,6 @@ have `default`: 6 in columns of percentages, 0.06 where no number exceeds 1.5.
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 import shutil
 from dataclasses import dataclass, field
@@ -31,10 +30,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes
-from d3s_utils.ground.profile import load_profile
 
 POINTS = 6.0  # percentage points
 SHARE = 0.06
@@ -222,28 +219,3 @@ def update(run: Path, reference: Path) -> list[str]:
     for name in ("claims.csv", "runtime.csv"):
         write_bytes(reference / name, (run / name).read_bytes())
     return left_out
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils check", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help="taken for symmetry, has no effect here")
-    parser.add_argument("--update", action="store_true", help="make this run the reference")
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        name = load_profile(given.profile, given.overrides).name
-        run, reference = paths.outputs() / name, paths.REFERENCE / name
-        if given.update:
-            left_out = update(run, reference)
-            print(f"{reference} now holds this run" + (f"; too large: {', '.join(left_out)}" if left_out else ""))
-            return 0
-        differences = compare(run, reference)
-        print("\n".join(differences or [f"check: {run} agrees with {reference} within the tolerances"]))
-        return int(bool(differences))
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -9,7 +9,6 @@ killed at any moment, it leaves no file that make would take for done. A noteboo
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import os
@@ -25,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_json, write_text
 from d3s_utils.ground.profile import load_profile, to_yaml
 
@@ -261,21 +260,3 @@ def describe_device(device: str) -> str:
 
 def say(text: str) -> None:
     print(text, flush=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils run", description=__doc__.splitlines()[0])
-    parser.add_argument("notebook", type=Path, nargs="?", help="notebooks/NN_name.ipynb")
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help='single keys: "a.b=c d.e=f"')
-    parser.add_argument("--settings", action="store_true", help="only write the resolved profile, if it changed")
-    given = parser.parse_args(arguments)
-    if given.settings:
-        return exit_status(lambda: write_settings(given.profile, given.overrides) and 0)
-    if given.notebook is None:
-        parser.error("a notebook is needed")
-    return exit_status(lambda: run_notebook(given.notebook, given.profile, given.overrides) and 0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from d3s_utils.ground import claims
+from d3s_utils.cli.parser import main
+from d3s_utils.ground import claims, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_bytes, write_table
 from d3s_utils.notebook import check
@@ -163,10 +164,10 @@ def test_update_makes_the_run_the_reference(tmp_path, folders):
 def test_the_command_prints_what_differs_and_fails(folders, tmp_path, monkeypatch, capsys):
     run, reference = folders
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "outputs"))
-    monkeypatch.setattr(check.paths, "REFERENCE", tmp_path / "kept")
+    monkeypatch.setattr(paths, "REFERENCE", tmp_path / "kept")
     run.rename((tmp_path / "outputs").mkdir() or tmp_path / "outputs" / "smoke")
     reference.rename((tmp_path / "kept").mkdir() or tmp_path / "kept" / "smoke")
-    assert check.main(["--profile", "smoke"]) == 0
+    assert main(["check", "--profile", "smoke"]) == 0
     change(tmp_path / "outputs" / "smoke", table(accuracy=[0.0, 50.0, 70.0]))
-    assert check.main(["--profile", "smoke"]) == 1
+    assert main(["check", "--profile", "smoke"]) == 1
     assert "accuracy of on grass is 0, reference 90, allowed 6" in capsys.readouterr().out
