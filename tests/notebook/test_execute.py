@@ -80,9 +80,8 @@ def test_a_failing_notebook_is_kept_under_another_name_and_says_where_it_failed(
 
 
 def test_a_users_mistake_is_one_sentence_without_traceback(outputs, tmp_path, capfd):
-    raising = (
-        'from d3s_utils.ground.errors import D3SError\nraise D3SError("the folder photos is empty; put pictures into it.")'
-    )
+    raising = "from d3s_utils.ground.errors import D3SError\n"
+    raising += 'raise D3SError("the folder photos is empty; put pictures into it.")'
     assert main(["run", str(toy(tmp_path, raising)), "--profile", "smoke"]) == 1
     assert capfd.readouterr().err == "error: 07_toy: the folder photos is empty; put pictures into it.\n"
 
