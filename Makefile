@@ -79,7 +79,7 @@ check: $(READY)  ## compare this run with the committed reference
 report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
 	@$(PYTHON) -m d3s_utils report $(WITH)
 
-doctor: $(READY)  ## what this machine has, what it lacks, and the mend
+doctor: $(READY)  ## what this machine has, what it lacks, and what to do about it
 	@$(PYTHON) -m d3s_utils doctor $(WITH)
 
 jupyter: $(READY)  ## open the notebooks in JupyterLab, with sliders
@@ -90,7 +90,7 @@ lint: $(READY)  ## check the style of the code, notebooks included
 	$(PYTHON) -m ruff check .
 
 pocket-generator: $(READY)  ## train the pocket generator again, from nothing (hours on a CPU)
-	$(PYTHON) -m d3s_utils.pocket.training
+	$(PYTHON) -m d3s_utils pocket-training
 
 clean: $(READY)  ## remove this run; other runs, the reference, people's votes and the environment stay
 	@$(PYTHON) -m d3s_utils clean --profile "$(PROFILE)"

@@ -5,13 +5,12 @@ python -m d3s_utils clean --profile smoke
 
 from __future__ import annotations
 
-import argparse
 import csv
 import shutil
 from pathlib import Path
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.notebook.execute import one_at_a_time
 from d3s_utils.notebook.fresh import shown
 
@@ -76,14 +75,3 @@ def size(path: Path) -> str:
     """Files and megabytes of a file or folder."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return f"{len(files)} file{'s' * (len(files) != 1)}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils clean", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    given = parser.parse_args(arguments)
-    return exit_status(lambda: print("\n".join(clean(given.profile))))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -104,7 +104,9 @@ def load_data(folder: Path, profile: Profile) -> Data:
         images = image_table(pd.concat([dataset.read_dataset(store, split) for split in SPLITS], ignore_index=True))
         load = lambda part: dataset.load_images(store, part)[0]  # noqa: E731
         d3s = stored_images(folder / "cache" / "d3s.npy", images["image_id"], load, side, images["recipe_hash"])
-        natural = stored_images(folder / "cache" / "natural.npy", table["photo_id"], photos.load, side, photos.stamps(ids))
+        natural = stored_images(
+            folder / "cache" / "natural.npy", table["photo_id"], photos.load, side, photos.stamps(ids)
+        )
     else:
         parts = [dataset.load_images(store, split) for split in SPLITS]
         images = image_table(pd.concat([rows for _, rows in parts], ignore_index=True))

@@ -20,7 +20,6 @@ nothing is drawn again (a run is named after its profile):
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes, write_table
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.notebook.findings import Findings, compare_claims
@@ -196,35 +195,3 @@ def list_files(run: Path, left_out: list[str]) -> pd.DataFrame:
         for column in (header(run / name) if name.endswith((".csv", ".parquet")) else [None])
     ]
     return pd.DataFrame(rows, columns=["file", "column"])
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils check", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help="taken for symmetry, has no effect here")
-    parser.add_argument("--update", action="store_true", help="make this run the reference")
-    parser.add_argument("--spread", type=Path, nargs="+", metavar="RUN", help="folders of runs; measure their spread")
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        name = load_profile(given.profile, given.overrides).name
-        run, reference = paths.outputs() / name, paths.REFERENCE / name
-        if given.spread:
-            table = record(given.spread, reference)
-            print(
-                f"{reference / 'spread.csv'} now holds the spread of {len(table)} numbers over {len(given.spread)} runs"
-            )
-            return 0
-        if given.update:
-            left_out = update(run, reference)
-            print(f"{reference} now holds this run" + (f"; too large: {', '.join(left_out)}" if left_out else ""))
-            return 0
-        report = compare(run, reference)
-        print("\n".join(report.lines()))
-        return int(report.failed)
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

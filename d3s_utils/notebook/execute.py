@@ -9,7 +9,6 @@ as `NN_name.failed.ipynb`, to be read. papermill alone does neither, and only wa
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import os
@@ -19,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from d3s_utils.ground import journal, paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_json, write_text
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Profile
@@ -183,31 +182,3 @@ def describe_device(device: str) -> str:
 def say(text: str) -> None:
     print(text, flush=True)
 
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils run", description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="+", help="numbers such as 03, or paths such as notebooks/03_name.ipynb")
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help='single keys: "a.b=c d.e=f"')
-    parser.add_argument("--if-changed", action="store_true", help="only those whose code, settings or files changed")
-    parser.add_argument("--report", action="store_true", help="and then the page of the run, if anything in it changed")
-    parser.add_argument("--why", action="store_true", help="only say what has changed since they last ran")
-    given = parser.parse_args(arguments)
-    return exit_status(lambda: _command(given))
-
-
-def _command(given: argparse.Namespace) -> None:
-    notebooks, chosen = [find_notebook(name) for name in given.notebooks], (given.profile, given.overrides)
-    if given.why:
-        tell_why(notebooks, *chosen)
-    elif given.if_changed:
-        folder = run_stale(notebooks, *chosen)
-        last = report_stale(folder) if given.report else Files(folder, notebooks[-1].stem).finished
-        say(f"{shown(last)} is up to date")
-    else:
-        for notebook in notebooks:
-            run_notebook(notebook, *chosen)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from d3s_utils.cli.parser import main
 from d3s_utils.ground import claims, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes, write_json, write_table
@@ -282,7 +283,7 @@ def runs(tmp_path):
 
 def test_the_spread_is_measured_and_says_how(runs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(check.paths, "REFERENCE", tmp_path)
-    assert check.main(["--profile", "pocket", "--spread", *map(str, runs)]) == 0
+    assert main(["check", "--profile", "pocket", "--spread", *map(str, runs)]) == 0
     (row,) = read_table(tmp_path / "pocket" / "spread.csv").to_dict("records")
     assert row == {"id": "drop", "seeds": 3, "mean": 42.0, "sd": pytest.approx(7**0.5, rel=1e-4), "min": 40, "max": 45}
     how = yaml.safe_load((tmp_path / "pocket" / "spread.yaml").read_text())
@@ -305,12 +306,12 @@ def test_runs_of_one_training_seed_or_unfinished_ones_are_no_spread(runs):
 def test_the_command_prints_what_changed_and_fails(folders, tmp_path, monkeypatch, capsys):
     run, reference = folders
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "outputs"))
-    monkeypatch.setattr(check.paths, "REFERENCE", tmp_path / "kept")
+    monkeypatch.setattr(paths, "REFERENCE", tmp_path / "kept")
     run.rename((tmp_path / "outputs").mkdir() or tmp_path / "outputs" / "smoke")
     reference.rename((tmp_path / "kept").mkdir() or tmp_path / "kept" / "smoke")
-    assert check.main(["--profile", "smoke"]) == 0
+    assert main(["check", "--profile", "smoke"]) == 0
     write_table(tmp_path / "outputs" / "smoke" / "claims.csv", between(20.0, 3.0, met=False))
-    assert check.main(["--profile", "smoke"]) == 1
+    assert main(["check", "--profile", "smoke"]) == 1
     said = capsys.readouterr().out
     assert "1 numbers compared, 1 outside their tolerance, 1 finding changed" in said
     assert "drop: 20 (17 to 23) not met, reference 40 (37 to 43) met; apart 20, allowed 4.24" in said

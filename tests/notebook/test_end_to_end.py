@@ -14,12 +14,12 @@ import nbformat
 import pandas as pd
 import pytest
 
+from d3s_utils.cli.parser import main
 from d3s_utils.ground import paths
 from d3s_utils.ground.columns import require_columns
 from d3s_utils.ground.files import read_table, read_tensors
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import open_run
-from d3s_utils.notebook.execute import main
 from d3s_utils.notebook.fresh import read_record
 from d3s_utils.verification.asking.desk import open_desk
 
@@ -219,7 +219,7 @@ def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monke
             view = desk.answer(name, view["item"], view["open"], answer, 2.0)
     desk.store.export(run.folder)
     before = (run.folder / "votes.csv").read_bytes()
-    assert main([str(paths.NOTEBOOKS / "02_human_verification.ipynb"), "--profile", "smoke"]) == 0
+    assert main(["run", str(paths.NOTEBOOKS / "02_human_verification.ipynb"), "--profile", "smoke"]) == 0
     assert (run.folder / "votes.csv").read_bytes() == before
     verified = read_table(run.folder / "verified.csv")
     assert set(verified["source"]) == {"local"} and verified["accepted"].any() and verified["n_votes"].max() == 3

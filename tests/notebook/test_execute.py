@@ -14,6 +14,7 @@ import nbformat
 import psutil
 import pytest
 
+from d3s_utils.cli.parser import main
 from d3s_utils.ground import paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.notebook import execute as run
@@ -61,7 +62,7 @@ def test_a_finished_notebook_leaves_its_copy_its_page_and_its_runtime(outputs, t
     (tmp_path / "seen").mkdir()
     look = f'open("{tmp_path}/seen/parameters", "w").write(profile + "|" + overrides)'
     notebook = toy(tmp_path, look, "ballast = bytearray(400_000_000); import time; time.sleep(1)")
-    assert run.main([str(notebook), "--profile", "smoke", "--set", "seed=3"]) == 0
+    assert main(["run", str(notebook), "--profile", "smoke", "--set", "seed=3"]) == 0
     assert (tmp_path / "seen" / "parameters").read_text() == "smoke|seed=3"
     assert visible(outputs) == ["html/07_toy.html", "notebooks/07_toy.ipynb", "runtime/07_toy.json"]
     runtime = json.loads((outputs / "runtime" / "07_toy.json").read_text())
@@ -72,9 +73,9 @@ def test_a_finished_notebook_leaves_its_copy_its_page_and_its_runtime(outputs, t
 
 def test_a_failing_notebook_is_kept_under_another_name_and_says_where_it_failed(outputs, tmp_path, capfd):
     notebook = toy(tmp_path, "1 + 1")
-    assert run.main([str(notebook), "--profile", "smoke"]) == 0
+    assert main(["run", str(notebook), "--profile", "smoke"]) == 0
     notebook = toy(tmp_path, "1 / 0")
-    assert run.main([str(notebook), "--profile", "smoke"]) == 1
+    assert main(["run", str(notebook), "--profile", "smoke"]) == 1
     assert visible(outputs) == ["notebooks/07_toy.failed.ipynb"], "the earlier success is gone, the failure is there"
     message = capfd.readouterr().err
     assert "ZeroDivisionError in cell 3" in message and "07_toy.failed.ipynb" in message
@@ -83,20 +84,20 @@ def test_a_failing_notebook_is_kept_under_another_name_and_says_where_it_failed(
 def test_a_users_mistake_is_one_sentence_without_traceback(outputs, tmp_path, capfd):
     raising = "from d3s_utils.ground.errors import D3SError\n"
     raising += 'raise D3SError("the folder photos is empty; put pictures into it.")'
-    assert run.main([str(toy(tmp_path, raising)), "--profile", "smoke"]) == 1
+    assert main(["run", str(toy(tmp_path, raising)), "--profile", "smoke"]) == 1
     assert capfd.readouterr().err == "error: 07_toy: the folder photos is empty; put pictures into it.\n"
 
 
 def test_an_unknown_parameter_is_an_error_before_anything_runs(outputs, tmp_path, capfd):
     notebook = toy(tmp_path, f'open("{tmp_path}/ran", "w")', parameters='profil: str = "pocket"\noverrides: str = ""')
-    assert run.main([str(notebook), "--profile", "smoke"]) == 1
+    assert main(["run", str(notebook), "--profile", "smoke"]) == 1
     assert "has no parameter profile; it declares profil, overrides" in capfd.readouterr().err
     assert not (tmp_path / "ran").exists() and visible(outputs) == []
 
 
 @pytest.mark.parametrize("arguments", [["--profile", "pockt"], ["--profile", "smoke", "--set", "generator.strenght=1"]])
 def test_a_bad_profile_ends_before_the_kernel_starts(arguments, outputs, tmp_path, capfd):
-    assert run.main([str(toy(tmp_path, "1")), *arguments]) == 1
+    assert main(["run", str(toy(tmp_path, "1")), *arguments]) == 1
     message = capfd.readouterr().err
     assert message.startswith("error: ") and message.count("\n") == 1
     assert visible(tmp_path) == ["07_toy.ipynb"]
@@ -120,7 +121,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished_and_no_kernel(how, outp
     while psutil.pid_exists(int(pid.read_text())) and time.monotonic() < end:
         time.sleep(0.1)
     assert not psutil.pid_exists(int(pid.read_text())), "the kernel outlived its runner"
-    assert run.main([str(toy(tmp_path, "1")), "--profile", "smoke"]) == 0
+    assert main(["run", str(toy(tmp_path, "1")), "--profile", "smoke"]) == 0
     assert "notebooks/07_toy.ipynb" in visible(outputs) and not list(outputs.rglob("*.part*"))
 
 
@@ -161,13 +162,3 @@ def test_the_runner_starts_without_the_heavy_libraries():
     code = f"import sys, d3s_utils.notebook.execute; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
-
-
-def test_commands_are_found_by_name():
-    from d3s_utils.__main__ import COMMANDS, main
-
-    for name in COMMANDS:
-        with pytest.raises(SystemExit) as stopped:
-            main([name, "--help"])
-        assert stopped.value.code == 0
-    assert main(["nonsense"]) == 2

@@ -158,6 +158,6 @@ def test_only_channels_may_differ():
 
 
 def test_the_stages_that_are_run_by_default_start_from_nothing():
-    from d3s_utils.pocket.training.__main__ import STAGES
+    from d3s_utils.pocket.training.stages import STAGES
 
     assert list(STAGES) == ["adopt", "scenes", "guides", "judge", "locator", "vae", "latents", "unet", "export"]
