@@ -5,11 +5,14 @@
 
 import json
 import os
+import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -22,7 +25,8 @@ from d3s_utils.annotation.store import LONGEST
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 KEYS = ("y", "n", "n")  # object there, background not, nothing adult
-PATIENCE = 300  # seconds that a condition may take: only what never comes fails, on a busy machine too
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # offline
+PATIENCE = 600  # seconds that a condition may take: only what never comes fails, on a busy machine too
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 
@@ -39,6 +43,15 @@ def new_page(browser, **context):
     context = browser.new_context(**context)
     context.set_default_timeout(PATIENCE * 1000)
     return context.new_page()
+
+
+def until(condition, what):
+    """What `condition` says, once that is something."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
+        time.sleep(0.05)
+    return found
 
 
 @pytest.fixture
@@ -226,8 +239,10 @@ def test_who_comes_when_everything_is_answered_is_thanked(asked_outputs, browser
 
 @pytest.fixture
 def lab(asked_outputs, tmp_path):
-    """JupyterLab with one notebook that shows the widget; its address, and the run's folder."""
+    """JupyterLab with one notebook that shows the widget; its address, and the run's folder. No gold among it."""
     shutil.copytree(asked_outputs, tmp_path, dirs_exist_ok=True)
+    with open(tmp_path / "asked.yaml", "a") as profile:
+        profile.write("verification: {gold: null}\n")
     cells = [
         "from d3s_utils.annotation import widget\nfrom d3s_utils.runs import open_run",
         f'widget.annotate(open_run("{tmp_path / "asked.yaml"}", "02_human_verification"), "ann")',
@@ -236,74 +251,118 @@ def lab(asked_outputs, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)), metadata=kernel)
     (tmp_path / "lab").mkdir()
     nbformat.write(notebook, tmp_path / "lab" / "vote.ipynb")
-    own = {
-        name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    }
-    environment = {**os.environ, **own, "D3S_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_PREFER_ENV_PATH": "1"}
+    own = {name: tmp_path / name.lower() for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    settings = own["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True)
+    news = {"@jupyterlab/apputils-extension:announcements": True}  # asks the internet, and the user
+    settings.write_text(json.dumps({"disabledExtensions": news}))
+    environment = {**os.environ, **{name: str(folder) for name, folder in own.items()}}
+    environment |= {"D3S_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_PREFER_ENV_PATH": "1"}
     options = [
         "--no-browser",
         "--ServerApp.port=0",
+        "--LabApp.expose_app_in_browser=True",
         "--IdentityProvider.token=",
         f"--ServerApp.root_dir={tmp_path / 'lab'}",
     ]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--allow-root", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    with open(tmp_path / "lab.log", "w") as log:
+        command = [sys.executable, "-m", "jupyterlab", "--allow-root", *options]
+        server = subprocess.Popen(command, stderr=log, env=environment)
     try:
-        yield lab_address(Path(own["JUPYTER_RUNTIME_DIR"])), tmp_path / "outputs" / "asked"
+        address = until(lambda: lab_address(server, own["JUPYTER_RUNTIME_DIR"]), "JupyterLab's address")
+        yield address, tmp_path / "outputs" / "asked"
     finally:
-        server.terminate()
-        server.communicate(timeout=60)
+        server.kill()  # its kernel ends with it
+        server.wait()
 
 
-def lab_address(runtime):
-    """Where the server listens, once it does."""
-    for _ in range(300):
-        for file in runtime.glob("jpserver-*.json"):
+def lab_address(server, runtime):
+    """Where the server listens, if it does by now."""
+    assert server.poll() is None, "JupyterLab stopped"
+    for file in runtime.glob("jpserver-*.json"):
+        try:
             url = json.loads(file.read_text())["url"].replace("localhost", "127.0.0.1")
-            try:
-                urllib.request.urlopen(f"{url}api", timeout=5).close()
-                return url
-            except OSError:
-                pass
-        time.sleep(0.2)
-    raise AssertionError("JupyterLab did not start")
+            urllib.request.urlopen(f"{url}api", timeout=PATIENCE).close()
+            return url
+        except (OSError, ValueError):  # not yet; a file half written
+            pass
+    return None
 
 
-def test_the_widget_in_jupyterlab_takes_votes_by_keys_and_buttons(lab, browser):
-    url, folder = lab
-    page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
-    page.goto(f"{url}lab/tree/vote.ipynb?reset")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_selector(".jp-NotebookPanel-toolbar")
-    page.locator(".jp-Notebook .jp-CodeCell").first.click()
-    page.get_by_text("Run", exact=True).first.click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_selector(".jupyter-widgets progress", timeout=60_000)
+def show_widget(lab, browser, width=1300):
+    """The page of the notebook once the widget is there and hears keys, as the notebook alone makes it."""
+    page = new_page(browser, viewport={"width": width, "height": 1000})
+    page.goto(f"{lab[0]}lab/tree/vote.ipynb?reset")
+    kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+    page.wait_for_function(f"{kernel}?.status === 'idle' && jupyterapp.shell.currentWidget.sessionContext.isReady")
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_selector(".d3s-annotator:focus-within")
+    return page
+
+
+def stored(folder):
+    """The answers in the order in which they were given: item, question, answer."""
+    with sqlite3.connect(folder / "annotation" / "votes.sqlite", timeout=PATIENCE) as db:
+        return db.execute("SELECT item_id, question, answer FROM votes ORDER BY number").fetchall()
+
+
+@contextmanager
+def busy_cores():
+    """Two processes that do nothing but keep two cores busy."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def test_the_widget_in_jupyterlab_stores_every_quick_answer_on_a_busy_machine(lab, browser):
+    page = show_widget(lab, browser)
+    keys = random.Random(20).choices("yn", k=60)
+    with busy_cores():
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_selector("text=picture 21 of 25")
+        page.wait_for_selector(".d3s-waiting:empty", state="attached")
+    keep(page, "lab_busy")
+    answers = stored(lab[1])
+    assert [answer[0] for *_, answer in answers] == keys
+    assert [question for _, question, _ in answers] == ["foreground", "background", "adult"] * 20
+    assert len({item for item, *_ in answers}) == 20
+    votes = pd.read_csv(lab[1] / "votes.csv")
+    found = set(votes[["image_id", "question", "answer"]].itertuples(index=False, name=None))
+    assert found == set(answers) and len(votes) == 60, "what the page shows as done is in the file"
+    assert set(votes["source"]) == {"local"} and set(votes["worker_id"]) == {"ann"}
+
+
+def test_the_widget_in_jupyterlab_takes_keys_and_buttons_in_their_order(lab, browser):
+    page = show_widget(lab, browser, width=800)
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
     keep(page, "lab_first")
-    keys = page.locator(".widget-text input")
-    keys.click()
-    for expected in ("picture 2 of 25", "picture 3 of 25"):
-        for key in KEYS:
-            keys.press(key)
-        page.wait_for_selector(f"text={expected}")
-    keys.press("Backspace")
+    for key in (*KEYS, *KEYS, "Backspace", "x", "d", "d", "Control+y", "ArrowLeft", "<", ">"):
+        page.keyboard.press(key)
     page.wait_for_selector("text=picture 2 of 25")
-    page.locator("button[title='adult: yes']").click()
+    page.wait_for_selector(".d3s-waiting:empty", state="attached")
+    page.click("button[title='adult: yes']")
+    page.keyboard.press("n")  # without a wait: whatever was clicked last, and after it
     page.wait_for_selector("text=picture 3 of 25")
+    page.wait_for_selector(".d3s-waiting:empty", state="attached")
     keep(page, "lab_third")
-    votes = [pd.read_csv(file) for name in ("votes.csv", "gold_votes.csv") if (file := folder / name).exists()]
-    answered = pd.concat(votes)
-    assert set(answered["source"]) == {"local"} and set(answered["worker_id"]) == {"ann"}
-    on_images = votes[0]
-    if len(votes) == 1:  # no gold among the first two
-        assert on_images["image_id"].nunique() == 2 and sorted(on_images["question"]) == sorted(
-            2 * ["adult", "background", "foreground"]
-        )
-        assert sorted(on_images.loc[on_images["question"] == "adult", "answer"]) == ["no", "yes"]
+    wanted = ["yes", "no", "no", "yes", "no", "yes", "no"]
+    assert [answer for *_, answer in stored(lab[1])] == wanted
+    assert len(pd.read_csv(lab[1] / "votes.csv")) == 7 - 1, "a picture half answered is not written yet"
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells, "the notebook's own keys did nothing"
+    for button in page.locator(".d3s-annotator button").all():
+        assert button.evaluate("button => button.scrollWidth <= button.clientWidth"), "a label is cut"
+    tops = {button.bounding_box()["y"] for button in page.locator("button[data-step]").all()}
+    assert len(tops) == 1, "not in a row"
+    assert page.locator(".d3s-annotator").evaluate("node => node.scrollWidth <= node.clientWidth")
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.focus()
+    page.keyboard.press("n")
+    page.wait_for_selector(".d3s-off")
+    assert page.inner_text(".d3s-waiting") == "" and len(stored(lab[1])) == 7, "typed into a cell"
 
 
 # On Mechanical Turk ---------------------------------------------------------------------------------------------------
