@@ -28,12 +28,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from d3s_utils.ground import paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes, write_table
-from d3s_utils.ground.profile import load_profile
 from d3s_utils.notebook.findings import Findings, compare_claims
-from d3s_utils.notebook.spread import read_spread, record
+from d3s_utils.notebook.spread import read_spread
 
 LARGEST = 200_000  # bytes; larger tables and figures stay out of the repository
 SHOWN = 5  # rows named per table

@@ -181,4 +181,3 @@ def describe_device(device: str) -> str:
 
 def say(text: str) -> None:
     print(text, flush=True)
-

@@ -54,7 +54,10 @@ def test_another_guidance_makes_another_image_and_says_so(run, overrides, capsys
 
 def test_without_a_dataset_the_image_is_made_all_the_same(run, overrides, tmp_path):
     image_id = build_manifest(run.profile, open_world(run.profile))["image_id"].iloc[-1]
-    assert main(["regenerate", image_id, "--profile", "smoke", "--set", overrides, "--out", str(tmp_path / "one.png")]) == 0
+    assert (
+        main(["regenerate", image_id, "--profile", "smoke", "--set", overrides, "--out", str(tmp_path / "one.png")])
+        == 0
+    )
     assert Image.open(tmp_path / "one.png").size == (32, 32)
 
 
