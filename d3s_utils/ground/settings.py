@@ -131,7 +131,7 @@ class Verification(Settings):
 
 @settings
 class Evaluation(Settings):
-    # with weights train: rows of networks.NETWORKS; with pretrained: "original", "newer", rows of zoo.csv, names of timm
+    # with weights train: rows of networks.NETWORKS; with pretrained: "original", "newer", rows of zoo.csv, timm names
     models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")
     weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
     zoo: str | None = None  # a CSV like d3s_utils/zoo.csv with rows of your own
