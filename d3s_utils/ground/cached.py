@@ -1,7 +1,7 @@
 """One memory: what was dear to compute is kept in a file together with the key it was computed under.
 
-A key says everything that the result depends on: the settings that it uses, the content of its inputs, and the source of
-the code that makes it (`sources.code_of`). The file carries its key, so that it never counts as the result of another.
+A key says everything that the result depends on: the settings that it uses, the content of its inputs, and the source
+of the code that makes it (`sources.code_of`). The file carries its key, so that it never counts as another's result.
 """
 
 from __future__ import annotations

@@ -115,11 +115,18 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: str | Path) -> object:
-    """What `write_tensors` was given as `metadata`; None if nothing."""
-    from safetensors import safe_open
+    """What `write_tensors` was given as `metadata`; None if nothing.
 
-    with safe_open(path, framework="pt") as file:
-        return json.loads((file.metadata() or {}).get("json", "null"))
+    Raises:
+        D3SError: if the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {}).get("json", "null"))
+    except (SafetensorError, OSError) as error:
+        raise D3SError(f"{path} cannot be read ({error}); delete it and run the notebook again.") from error
 
 
 def write_figure(stem: str | Path, figure: Figure) -> list[Path]:

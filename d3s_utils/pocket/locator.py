@@ -1,6 +1,6 @@
 """The locator: where the object of a given class is, in renders, guides and whatever lies between the two.
 
-The judge says *whether* an object is there and is trained on whole pictures; a photograph pasted into a guide is small
+The judge says *whether* an object is there and is trained on whole pictures; a render pasted into a guide is small
 and brings its own background along. To measure how an object follows its guide, one instrument has to read both.
 """
 

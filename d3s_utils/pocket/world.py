@@ -134,7 +134,7 @@ def paint_scenery(names: np.ndarray, draws: Draws, size: int) -> Scenery:
 def place(names: np.ndarray, pose: Tensor, scenery: Scenery) -> tuple[Tensor, Tensor]:
     """Centres (B, 2) and extents (B,), as fractions of the side; the object's box lies inside the picture.
 
-    What stands is set down on the ground in seven scenes of ten; everything else hangs anywhere, as pasted photographs
+    What stands is set down on the ground in seven scenes of ten; everything else hangs anywhere, as pasted renders
     do.
     """
     extent = lerp(*EXTENT, pose[:, 0])

@@ -17,8 +17,8 @@ import torch
 from d3s_utils.pocket.training.autoencoder import make_latents, train_vae
 from d3s_utils.pocket.training.export import adopt, export
 from d3s_utils.pocket.training.judge import train_judge, train_locator
-from d3s_utils.pocket.training.recipe import Recipe
 from d3s_utils.pocket.training.scenes import make_guides, make_scenes
+from d3s_utils.pocket.training.setup import Setup
 from d3s_utils.pocket.training.unet import train_unet
 
 STAGES = {
@@ -37,15 +37,15 @@ STAGES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stages", nargs="*", choices=[*STAGES, []], help="by default all but adopt")
-    parser.add_argument("--threads", type=int, default=Recipe.threads)
-    parser.add_argument("--vae-minutes", type=float, default=Recipe.vae_minutes)
-    parser.add_argument("--unet-minutes", type=float, default=Recipe.unet_minutes)
+    parser.add_argument("--threads", type=int, default=Setup.threads)
+    parser.add_argument("--vae-minutes", type=float, default=Setup.vae_minutes)
+    parser.add_argument("--unet-minutes", type=float, default=Setup.unet_minutes)
     arguments = parser.parse_args()
-    recipe = Recipe(threads=arguments.threads, vae_minutes=arguments.vae_minutes, unet_minutes=arguments.unet_minutes)
-    torch.set_num_threads(recipe.threads)
+    setup = Setup(threads=arguments.threads, vae_minutes=arguments.vae_minutes, unet_minutes=arguments.unet_minutes)
+    torch.set_num_threads(setup.threads)
     for stage in arguments.stages or [name for name in STAGES if name != "adopt"]:
         print("stage", stage, flush=True)
-        STAGES[stage](recipe)
+        STAGES[stage](setup)
 
 
 if __name__ == "__main__":

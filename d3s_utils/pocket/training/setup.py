@@ -14,7 +14,7 @@ from d3s_utils.ground import paths
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Setup:
     """Everything that decides the weights. Minutes bound a stage on slow machines; steps bound it on fast ones."""
 
     seed: int = 0
