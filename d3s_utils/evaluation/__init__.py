@@ -2,7 +2,6 @@
 once for every image of every set, and the answers say how much accuracy is lost, where, and to what.
 """
 
-from d3s_utils.evaluation.clip_agreement import clip_agreement
 from d3s_utils.evaluation.gaps import (
     PARTS,
     ZOO_MEAN,
@@ -23,6 +22,7 @@ from d3s_utils.evaluation.mistakes import (
 )
 from d3s_utils.evaluation.models import across_habits, evaluate, models_of, training_histories, zoo_of
 from d3s_utils.evaluation.sets import D3S, NATURAL, SETS, UNIFORM, of_set, open_sets
+from d3s_utils.evaluation.zero_shot import clip_agreement
 
 __all__ = [
     "D3S",

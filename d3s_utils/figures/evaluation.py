@@ -244,7 +244,7 @@ def plot_audit(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "")
     """Share of images whose labels are refused, by why they are asked about; 95 % Wilson intervals.
 
     Args:
-        table: see `agreement.audit`.
+        table: see `verdict_errors.audit`.
     """
     names = [f"{AUDIT_PARTS[row.part]}\n{row.share:.0f} % of the images" for row in table.itertuples()]
     ax = interval_dots(table.assign(name=names), "name", "error", ax=ax, color=COLORS["verified"])

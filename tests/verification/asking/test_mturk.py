@@ -10,7 +10,8 @@ from PIL import Image
 
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.verification.asking.desk import open_desk
-from d3s_utils.verification.asking.mturk import export, main, read_results
+from d3s_utils.verification.asking.mturk import export, main
+from d3s_utils.verification.asking.mturk_results import read_results
 from d3s_utils.verification.rules import verify
 from d3s_utils.verification.votes import read_votes
 
