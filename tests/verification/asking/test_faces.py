@@ -372,7 +372,8 @@ def test_the_template_works_through_a_task_and_submits_its_answers(evil_outputs,
     from conftest import copy_run
 
     from d3s_utils.verification.asking.desk import open_desk
-    from d3s_utils.verification.asking.mturk import export, read_results
+    from d3s_utils.verification.asking.mturk import export
+    from d3s_utils.verification.asking.mturk_results import read_results
 
     run = copy_run(evil_outputs, tmp_path, monkeypatch)
     desk = open_desk(run)
