@@ -15,7 +15,7 @@ import pandas as pd
 
 from d3s_utils.data.imagenet import wnid_by_word
 from d3s_utils.data.pictures import Source, file_stamp, is_picture, list_pictures
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Folders, HubDataset
 
@@ -163,6 +163,7 @@ class FlatFolder(ClassFolders):
 def _csv(path: Path, setting: str) -> pd.DataFrame:
     if not path.is_file():
         raise D3SError(f"{setting}: there is no {path}; give a CSV with columns wnid and file, or the devkit's folder.")
+    journal.note_input(path)
     try:
         table = pd.read_csv(path, dtype=str, skipinitialspace=True)
     except (ValueError, OSError) as error:
@@ -186,6 +187,7 @@ def _devkit(root: Path, devkit: Path, setting: str) -> pd.DataFrame:
     for file in (truth, meta):
         if not file.is_file():
             raise D3SError(f"{setting}: there is no {file}; give the unpacked ILSVRC2012_devkit_t12, or a CSV.")
+        journal.note_input(file)
     synsets = loadmat(meta, squeeze_me=True)["synsets"]
     wnids = dict(zip((int(number) for number in synsets["ILSVRC2012_ID"]), map(str, synsets["WNID"]), strict=True))
     numbers = [int(line) for line in truth.read_text().split()]
@@ -257,6 +259,8 @@ def load_hub(layout: HubLayout) -> HubSplit:
     import datasets
 
     source, folder = layout.source, paths.resolve(layout.source.dataset)
+    if folder.is_dir():
+        journal.note_input(folder)
     location, options = (str(folder), {}) if folder.is_dir() else (source.dataset, {"revision": source.revision})
     try:
         rows = datasets.load_dataset(location, split=layout.part, **options)

@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from d3s_utils.data.guides import KINDS
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
 
@@ -66,7 +66,7 @@ def open_recipe(profile: Profile) -> Recipe:
     """The recipe `profile.recipe`, with the guide `profile.generator.guide` where that says another.
 
     Raises:
-        D3SError: there is no such recipe, or its file says something nobody understands.
+        D3SError: there is no such recipe, or its file is malformed.
     """
     path = _find(profile.recipe)
     recipe, wanted = read_recipe(path), profile.generator.guide
@@ -90,8 +90,9 @@ def read_recipe(path: Path) -> Recipe:
     """A recipe from its file.
 
     Raises:
-        D3SError: naming the file, the key and the mend.
+        D3SError: naming the file, the key and what it must hold.
     """
+    journal.note_input(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

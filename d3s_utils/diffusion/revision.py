@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.settings import Generator
 
 
@@ -22,6 +22,7 @@ def generator_revision(wanted: Generator) -> str:
     folder = model_folder(wanted.model)
     if not folder.is_dir():
         return wanted.revision or ""
+    journal.note_input(folder)
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".bin")):
         digest.update(file.relative_to(folder).as_posix().encode())

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from d3s_utils.generation.samples import Samples
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.cached import cached
 from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
@@ -50,6 +50,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
     Raises:
         D3SError: it holds anything else, which would need code from it to be run.
     """
+    journal.note_input(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises many kinds

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import sha256
@@ -115,6 +115,7 @@ def load_judge(folder: Path | str = paths.POCKET_WEIGHTS / "judge", device: torc
     weights = [folder / f"{part}.safetensors" for part in ("model", "locator")]
     if not all(file.is_file() for file in weights):
         raise D3SError(f"no judge in {folder}: `make pocket-generator` trains one, or name a folder that holds one")
+    journal.note_input(folder)
     about = json.loads((folder / "judge.json").read_text())
     net = JudgeNet(len(about["classes"]), len(about["backgrounds"]))
     net.load_state_dict(_weights(weights[0]))
