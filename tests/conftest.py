@@ -251,7 +251,7 @@ class Served:
 
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=60)[0]
+        return self.process.communicate(timeout=300)[0]
 
 
 class Client:
@@ -260,7 +260,7 @@ class Client:
     def __init__(self, port):
         import http.client
 
-        self._http, self.cookie = http.client.HTTPConnection("127.0.0.1", port, timeout=60), ""
+        self._http, self.cookie = http.client.HTTPConnection("127.0.0.1", port, timeout=300), ""
 
     def ask(self, method, path, body=None, **headers):
         """Status and JSON."""

@@ -9,7 +9,6 @@ border, the guide on the left and the image on the right. The shift is a folder 
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +24,7 @@ from d3s_utils.generation.plan import image_id
 from d3s_utils.generation.shards import Shard, write_shard
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.columns import COLUMNS, MANIFEST
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_table
 from d3s_utils.ground.words import BACKGROUNDS, prompt
 
@@ -158,21 +157,3 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         both = np.asarray(picture.convert("RGB"))
     rows = slice(BORDER, BORDER + SIDE)
     return both[rows, BORDER : BORDER + SIDE], both[rows, IMAGE_LEFT : IMAGE_LEFT + SIDE]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils import", description=__doc__.splitlines()[0])
-    parser.add_argument("root", type=Path, help="the folder with train/metadata.json and val/metadata.json")
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs/original/dataset"), help="the dataset folder to write"
-    )
-    parser.add_argument("--shift", default="background-shift", help="which of their shifts (default: %(default)s)")
-    given = parser.parse_args(arguments)
-
-    def command() -> None:
-        manifest, skipped = import_original(given.root, given.out, given.shift)
-        print(f"{given.out}: {len(manifest)} images, {len(skipped)} left out")
-        for row in skipped.head(10).itertuples(index=False):
-            print(f"  {row.split} {row.image}: {row.reason}")
-
-    return exit_status(command)

@@ -5,7 +5,6 @@ python -m d3s_utils convert dino_resnet50 dino_resnet50_pretrain.pth dino_resnet
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +14,8 @@ from torch import Tensor
 from d3s_utils.evaluation.loaders import load_state_dict
 from d3s_utils.evaluation.published import find_row
 from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_tensors, write_tensors
-from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Evaluation
 
 WRAPPERS = ("module.", "model.")  # around the weights
@@ -83,12 +81,3 @@ def _short(key: str) -> str | None:
     while key.startswith(WRAPPERS):
         key = key.split(".", 1)[1]
     return None if key.startswith(STRANGERS) else key
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils convert", description=__doc__.split("\n")[0])
-    parser.add_argument("model", help="a state_dict row of the zoo")
-    parser.add_argument("files", nargs="+", type=Path, help="what its authors published: weights, and a linear head")
-    parser.add_argument("--profile", default="paper", help="whose evaluation.state_dicts it is written to")
-    asked = parser.parse_args(arguments)
-    return exit_status(lambda: print(convert(asked.model, asked.files, load_profile(asked.profile).evaluation)))

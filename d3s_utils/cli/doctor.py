@@ -1,11 +1,10 @@
-"""What this machine has, what it lacks, and the mend for each.
+"""What this machine has, what it lacks, and what to do about it.
 
 python -m d3s_utils doctor --profile pocket
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import shutil
@@ -15,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Folders, Profile
 
@@ -24,11 +23,11 @@ MEMORY_GB, DISK_GB = 4, 3  # what the pocket profile wants
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `mend` says what to do where it is not well; a finding without it is well."""
+    """One thing looked at. `fix` says what to do where something is wrong; without it all is well."""
 
     thing: str
     value: str
-    mend: str = ""
+    fix: str = ""
 
 
 def examine(profile: str, overrides: str = "") -> list[Finding]:
@@ -42,8 +41,8 @@ def examine(profile: str, overrides: str = "") -> list[Finding]:
 
 
 def python() -> Finding:
-    mend = "" if sys.version_info >= (3, 11) else "install Python 3.11 or later; make setup BASE_PYTHON=python3.12"
-    return Finding("python", f"{platform.python_version()} in {sys.prefix}", mend)
+    fix = "" if sys.version_info >= (3, 11) else "install Python 3.11 or later; make setup BASE_PYTHON=python3.12"
+    return Finding("python", f"{platform.python_version()} in {sys.prefix}", fix)
 
 
 def packages() -> Finding:
@@ -57,8 +56,8 @@ def packages() -> Finding:
             installed = "absent"
         if installed != version:
             off.append(f"{name} {installed} (locked {version})")
-    mend = "run: rm -f .venv/.ready && make setup" if off else ""
-    return Finding("packages", "; ".join(off[:5]) if off else f"all {len(lines)} as locked", mend)
+    fix = "run: rm -f .venv/.ready && make setup" if off else ""
+    return Finding("packages", "; ".join(off[:5]) if off else f"all {len(lines)} as locked", fix)
 
 
 def torch_build() -> Finding:
@@ -82,8 +81,8 @@ def memory() -> Finding:
     import psutil
 
     free = psutil.virtual_memory().available / 1e9
-    mend = "" if free >= MEMORY_GB else f"close something, or lower generator.batch_size: {MEMORY_GB} GB are wanted"
-    return Finding("free memory", f"{free:.1f} GB", mend)
+    fix = "" if free >= MEMORY_GB else f"close something, or lower generator.batch_size: {MEMORY_GB} GB are wanted"
+    return Finding("free memory", f"{free:.1f} GB", fix)
 
 
 def disk() -> Finding:
@@ -91,8 +90,8 @@ def disk() -> Finding:
     while not existing.exists():
         existing = existing.parent
     free = shutil.disk_usage(existing).free / 1e9
-    mend = "" if free >= DISK_GB else f"make room, or set D3S_OUTPUTS to a folder with {DISK_GB} GB"
-    return Finding("free disk", f"{free:.1f} GB for {paths.outputs()}", mend)
+    fix = "" if free >= DISK_GB else f"make room, or set D3S_OUTPUTS to a folder with {DISK_GB} GB"
+    return Finding("free disk", f"{free:.1f} GB for {paths.outputs()}", fix)
 
 
 def sources(profile: Profile) -> list[Finding]:
@@ -103,9 +102,9 @@ def sources(profile: Profile) -> list[Finding]:
             folder("judge", paths.POCKET_WEIGHTS / "judge", "restore it with: git checkout d3s_utils/pocket/weights")
         )
     if isinstance(profile.foregrounds, Folders):
-        mend = "put photographs there as DIR/<wnid>/*.JPEG, or change `foregrounds` in the profile"
+        fix = "put photographs there as DIR/<wnid>/*.JPEG, or change `foregrounds` in the profile"
         findings += [
-            folder(f"{split} photographs", paths.resolve(getattr(profile.foregrounds, split)), mend)
+            folder(f"{split} photographs", paths.resolve(getattr(profile.foregrounds, split)), fix)
             for split in ("train", "val")
         ]
         findings += [
@@ -114,16 +113,16 @@ def sources(profile: Profile) -> list[Finding]:
             if (labels := getattr(profile.foregrounds, f"{split}_labels")) is not None
         ]
     if profile.backgrounds != "pocket":
-        mend = "put pictures there as DIR/<background>/*.jpg, or change `backgrounds` in the profile"
-        findings.append(folder("backgrounds", paths.resolve(profile.backgrounds), mend))
+        fix = "put pictures there as DIR/<background>/*.jpg, or change `backgrounds` in the profile"
+        findings.append(folder("backgrounds", paths.resolve(profile.backgrounds), fix))
     return findings
 
 
 def generator(profile: Profile) -> Finding:
     model = profile.generator.model
     if model == "pocket":
-        mend = "restore it with: git checkout d3s_utils/pocket/weights; or train it: make pocket-generator"
-        return folder("generator", paths.POCKET_WEIGHTS / "generator", mend)
+        fix = "restore it with: git checkout d3s_utils/pocket/weights; or train it: make pocket-generator"
+        return folder("generator", paths.POCKET_WEIGHTS / "generator", fix)
     if paths.resolve(model).is_dir():
         return folder("generator", paths.resolve(model), "")
     from huggingface_hub import try_to_load_from_cache
@@ -133,35 +132,14 @@ def generator(profile: Profile) -> Finding:
     return Finding("generator", f"{model}, {state}")
 
 
-def folder(thing: str, path: Path, mend: str) -> Finding:
+def folder(thing: str, path: Path, fix: str) -> Finding:
     """A folder that must be there and not be empty."""
     if not path.is_dir() or not any(path.iterdir()):
-        return Finding(thing, f"{path} is missing or empty", mend)
+        return Finding(thing, f"{path} is missing or empty", fix)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
     return Finding(thing, f"{path}, {size:,.0f} MB")
 
 
-def there(thing: str, path: Path, mend: str) -> Finding:
+def there(thing: str, path: Path, fix: str) -> Finding:
     """A file or folder that must be there."""
-    return Finding(thing, str(path)) if path.exists() else Finding(thing, f"{path} is missing", mend)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils doctor", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help='single keys: "a.b=c d.e=f"')
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        findings = examine(given.profile, given.overrides)
-        for finding in findings:
-            print(f"{'ok  ' if not finding.mend else 'MEND'}  {finding.thing:18} {finding.value}")
-            if finding.mend:
-                print(f"{'':24} -> {finding.mend}")
-        return int(any(finding.mend for finding in findings))
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    return Finding(thing, str(path)) if path.exists() else Finding(thing, f"{path} is missing", fix)

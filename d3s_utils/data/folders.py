@@ -12,7 +12,7 @@ from d3s_utils.data.layouts import open_layout
 from d3s_utils.data.masks import mask_file, mask_for
 from d3s_utils.data.pictures import file_stamp, list_pictures, read_picture, usable
 from d3s_utils.data.sources import SKIPPED, SPLITS, Backgrounds, Photos, no_skips
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Profile
@@ -101,6 +101,7 @@ class FolderBackgrounds(Backgrounds):
 
     def __init__(self, folder: str):
         self._root = paths.resolve(folder)
+        journal.note_input(self._root)
         if not self._root.is_dir():
             raise D3SError(f"backgrounds: there is no folder {self._root}; give one that holds DIR/<background>/*.jpg.")
         folders = [entry.name for entry in self._root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]

@@ -82,6 +82,9 @@ def open_layout(source: Folders | HubDataset, split: str) -> Layout:
     if isinstance(source, HubDataset):
         return HubLayout(setting, source, getattr(source, split))
     root, labels = paths.resolve(getattr(source, split)), getattr(source, f"{split}_labels")
+    journal.note_input(root)
+    if labels is not None:
+        journal.note_input(paths.resolve(labels))
     return ClassFolders(setting, root) if labels is None else FlatFolder(setting, root, paths.resolve(labels))
 
 
@@ -163,7 +166,6 @@ class FlatFolder(ClassFolders):
 def _csv(path: Path, setting: str) -> pd.DataFrame:
     if not path.is_file():
         raise D3SError(f"{setting}: there is no {path}; give a CSV with columns wnid and file, or the devkit's folder.")
-    journal.note_input(path)
     try:
         table = pd.read_csv(path, dtype=str, skipinitialspace=True)
     except (ValueError, OSError) as error:
@@ -187,7 +189,6 @@ def _devkit(root: Path, devkit: Path, setting: str) -> pd.DataFrame:
     for file in (truth, meta):
         if not file.is_file():
             raise D3SError(f"{setting}: there is no {file}; give the unpacked ILSVRC2012_devkit_t12, or a CSV.")
-        journal.note_input(file)
     synsets = loadmat(meta, squeeze_me=True)["synsets"]
     wnids = dict(zip((int(number) for number in synsets["ILSVRC2012_ID"]), map(str, synsets["WNID"]), strict=True))
     numbers = [int(line) for line in truth.read_text().split()]
@@ -259,8 +260,7 @@ def load_hub(layout: HubLayout) -> HubSplit:
     import datasets
 
     source, folder = layout.source, paths.resolve(layout.source.dataset)
-    if folder.is_dir():
-        journal.note_input(folder)
+    journal.note_input(folder)
     location, options = (str(folder), {}) if folder.is_dir() else (source.dataset, {"revision": source.revision})
     try:
         rows = datasets.load_dataset(location, split=layout.part, **options)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from d3s_utils.data.pictures import read_picture
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
 
 ALIKE = 0.02  # sides of mask and photograph may differ by this share in proportion
@@ -45,6 +45,7 @@ def mask_file(masks: str | None, photo_id: str) -> Path:
     if masks is None:
         raise D3SError("generator.guide mask needs generator.masks: a folder of masks, or COCO's instances as JSON.")
     folder = paths.resolve(masks)
+    journal.note_input(folder)
     if folder.suffix == ".json":
         return folder
     if not folder.is_dir():

@@ -20,9 +20,9 @@ def generator_revision(wanted: Generator) -> str:
     Training the pocket generator again thus changes the hash of every image.
     """
     folder = model_folder(wanted.model)
+    journal.note_input(folder)
     if not folder.is_dir():
         return wanted.revision or ""
-    journal.note_input(folder)
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".bin")):
         digest.update(file.relative_to(folder).as_posix().encode())

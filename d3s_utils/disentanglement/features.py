@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from d3s_utils.ground.cached import Tensors
 from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.files import read_metadata, read_table, read_tensors, write_tensors
-from d3s_utils.verification.rules import accepted
+from d3s_utils.ground.files import read_metadata, read_tensors
 
 KINDS = ("fg", "bg", "all")  # the sets of features a file offers
 ARRAYS = ("fg", "bg", "fg_guess", "bg_guess")
@@ -56,45 +56,28 @@ def features_path(folder: Path, method: str) -> Path:
     return Path(folder) / "features" / f"{method}.safetensors"
 
 
-def write_features(path: Path, features: Features, method: str) -> Path:
-    """Write tensors fg, bg, all (float32) and the heads' guesses, with the image ids in the metadata."""
+def as_tensors(features: Features, method: str) -> Tensors:
+    """What a file of features holds: fg, bg, all (float32) and the heads' guesses, with the image ids in its header."""
     arrays = {name: getattr(features, name) for name in (*ARRAYS, "all")}
-    metadata = {"image_ids": features.image_id.tolist(), "method": method, "fields": sorted(arrays)}
-    return write_tensors(path, arrays, metadata)
+    return Tensors(arrays, {"image_ids": features.image_id.tolist(), "method": method, "fields": sorted(arrays)})
+
+
+def from_tensors(kept: Tensors) -> Features:
+    """The features that `as_tensors` made ready to be kept."""
+    image_id = np.array(kept.about["image_ids"], dtype=object)
+    return Features(image_id, *(kept.tensors[name].numpy() for name in ARRAYS))
 
 
 def read_features(path: Path) -> Features:
-    """What `write_features` wrote.
+    """The features in a file.
 
     Raises:
         D3SError: the file is missing or damaged.
     """
     tensors = read_tensors(path)
-    image_id = np.array(read_metadata(path)["image_ids"], dtype=object)
-    return Features(image_id, *(tensors[name].numpy() for name in ARRAYS))
+    return from_tensors(Tensors(tensors, read_metadata(path)["about"]))
 
 
 def read_all(folder: Path, methods: Iterable[str]) -> dict[str, Features]:
     """Features of every method by name, from a run's folder."""
     return {method: read_features(features_path(folder, method)) for method in methods}
-
-
-def image_table(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The manifest with `background_index`: the background as a number, 0 to B-1, in the order the manifest names them."""
-    return manifest.assign(background_index=pd.factorize(manifest["background"])[0])
-
-
-def verified_images(folder: Path, rule: str) -> pd.DataFrame:
-    """Every training image of a run and the validation images that `rule` accepts, with `background_index`, rows from 0.
-
-    Raises:
-        D3SError: a file is missing, or no validation image was accepted.
-    """
-    images = image_table(read_table(Path(folder) / "manifest.parquet"))
-    kept = accepted(read_table(Path(folder) / "verified.csv"), rule)
-    images = images[(images["split"] == "train") | images["image_id"].isin(kept)].reset_index(drop=True)
-    if (images["split"] == "train").all():
-        raise D3SError(
-            f"No validation image was accepted by {rule}; choose another evaluation.rule, or make better images."
-        )
-    return images

@@ -1,4 +1,4 @@
-"""Networks whose feature vector comes in two parts, one for the foreground and one for the background (paper, section 5)."""
+"""Networks whose features come in two parts, one for the foreground and one for the background (paper, section 5)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from d3s_utils.disentanglement.images import load_data
-from d3s_utils.evaluation.small import ZOO
+from d3s_utils.evaluation.networks import NETWORKS
+from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.files import read_tensors
 from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Profile
 
@@ -26,7 +25,7 @@ class Backbone(nn.Module):
     Takes RGB images (N, 3, S, S) in 0-1 and gives `width` features each, (N, width).
 
     Args:
-        name: a row of `classifiers.ZOO` (for small pictures) or a model of timm.
+        name: a row of `networks.NETWORKS` (for small pictures) or a model of timm.
         pretrained: start from timm's weights.
     """
 
@@ -34,14 +33,15 @@ class Backbone(nn.Module):
         super().__init__()
         import timm
 
-        if name in ZOO:
-            member = ZOO[name]
-            self.network = getattr(timm.models, member.architecture)(num_classes=0, **member.sizes)
+        if name in NETWORKS:
+            row = NETWORKS[name]
+            self.network = getattr(timm.models, row.architecture)(num_classes=0, **row.sizes)
         elif timm.is_model(name):
             self.network = timm.create_model(name, pretrained=pretrained, num_classes=0)
         else:
             raise D3SError(
-                f"disentanglement.backbone: no network is called {name!r}; take one of {', '.join(ZOO)}, or of timm."
+                f"disentanglement.backbone: no network is called {name!r}; take one of {', '.join(NETWORKS)}, or of "
+                "timm."
             )
         config = timm.data.resolve_model_data_config(self.network)
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1))
@@ -106,22 +106,24 @@ def part_sizes(width: int, background_share: float) -> tuple[int, int]:
 
 
 def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> SplitModel:
-    """A backbone with heads, its first weights drawn by the profile's seed."""
+    """A backbone with heads on the profile's device, its first weights drawn by the profile's seed."""
     settings = profile.disentanglement
-    with seeded(profile.seed, "split backbone"):
+    with seeded(profile.training_key, "split backbone"):
         backbone = Backbone(settings.backbone, pretrained=settings.pretrained)
         backbone.to(memory_format=torch.channels_last)
-        return SplitModel(backbone, *part_sizes(backbone.width, settings.background_share), n_classes, n_backgrounds)
+        sizes = part_sizes(backbone.width, settings.background_share)
+        return SplitModel(backbone, *sizes, n_classes, n_backgrounds).to(pick_device(profile.device))
 
 
 def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_backgrounds: int) -> SplitModel:
-    """What a penalty trains: projectors on frozen features, or a copy of the backbone with its heads."""
+    """What a penalty trains, on the profile's device: projectors on frozen features, or a copy of the backbone."""
     settings = profile.disentanglement
     if settings.trains == "backbone":
         return copy.deepcopy(backbone)
     sizes = part_sizes(settings.width, settings.background_share)
-    with seeded(profile.seed, "projectors"):
-        return SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
+    with seeded(profile.training_key, "projectors"):
+        model = SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
+    return model.to(pick_device(profile.device))
 
 
 def on_images(model: SplitModel, backbone: SplitModel, profile: Profile) -> SplitModel:
@@ -136,17 +138,9 @@ class Trained:
     method: str
     model: SplitModel
     history: pd.DataFrame
+    key: dict  # what the model's weights depend on
 
 
 def checkpoint_path(folder: Path, method: str) -> Path:
+    """Where a run keeps the weights of `method`."""
     return Path(folder) / "checkpoints" / f"split_{method}.safetensors"
-
-
-def fresh_model(folder: Path, profile: Profile, method: str) -> SplitModel:
-    """What training `method` starts from, on any process: a new backbone, or a copy of the run's trained one."""
-    data = load_data(folder, profile)
-    backbone = new_backbone_model(profile, data.n_classes, data.n_backgrounds)
-    if method == BACKBONE:
-        return backbone
-    backbone.load_state_dict(read_tensors(checkpoint_path(folder, BACKBONE)))
-    return new_split_model(profile, backbone, data.n_classes, data.n_backgrounds)

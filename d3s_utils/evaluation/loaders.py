@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from d3s_utils.evaluation.classifiers import Preprocessing
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_tensors, sha256
@@ -64,6 +64,7 @@ def fetch(row: Row) -> tuple[Path, str]:
         D3SError: the hub cannot be reached, or has no such repository or revision.
     """
     folder = paths.resolve(row.source)
+    journal.note_input(folder)
     if folder.is_dir():
         return folder, content_hash(
             sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors"))
@@ -152,6 +153,7 @@ def load_state_dict(row: Row, names: list[str], evaluation: Evaluation) -> Loade
     import timm
 
     path = paths.resolve(evaluation.state_dicts) / f"{row.model}.safetensors"
+    journal.note_input(path)
     if not path.is_file():
         raise D3SError(
             f"There are no weights of {row.model} at {path}; get them from {row.origin or 'their authors'} and run "
@@ -239,6 +241,7 @@ def templates(evaluation: Evaluation) -> list[str]:
         D3SError: the file is missing or a line lacks its "{}".
     """
     path = paths.resolve(evaluation.templates) if evaluation.templates else HERE / "templates.txt"
+    journal.note_input(path)
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except OSError as error:

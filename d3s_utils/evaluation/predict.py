@@ -131,7 +131,9 @@ def _trained(run: Run, name: str, habit: float | None) -> Classifier:
     key = photos.key_of(list(photos.table("train")["photo_id"]))
     training_set = TrainingSet(key, load, len(class_table(profile)))
     path = checkpoint(run, model_name(profile, name, habit))
-    return fit_or_load(path, name, training_set, profile.evaluation, (profile.seed, "zoo", name), profile.device)
+    return fit_or_load(
+        path, name, training_set, profile.evaluation, (profile.training_key, "zoo", name), profile.device
+    )
 
 
 def checkpoint(run: Run, model: str) -> Path:

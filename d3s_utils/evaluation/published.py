@@ -20,7 +20,7 @@ import torch
 
 from d3s_utils.evaluation.classifiers import Classifier, Preprocessing
 from d3s_utils.evaluation.loaders import HEADS, HERE, LOADERS, ZERO_SHOT, Row, templates
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
@@ -35,6 +35,7 @@ def read_rows(path: Path = HERE / "zoo.csv") -> dict[str, Row]:
     Raises:
         D3SError: the file is missing, lacks a column, names a model twice or says something nobody understands.
     """
+    journal.note_input(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:

@@ -1,11 +1,8 @@
-"""The small networks that a run trains on its own photographs: timm architectures, narrowed until a CPU trains them."""
+"""How the small networks of a run are built and trained, and how they are kept."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,69 +12,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils.evaluation.classifiers import CENTRE, SIDE, SPREAD, Classifier, resized, to_unit
-from d3s_utils.ground.cached import digest
-from d3s_utils.ground.device import pick_device
-from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.files import read_tensors, write_json, write_tensors
-from d3s_utils.ground.muon import Optimizers
-from d3s_utils.ground.seeds import seed_for, seeded, torch_rng_for
+from d3s_utils.evaluation import networks
+from d3s_utils.evaluation.classifiers import CENTRE, SPREAD, Classifier, resized, to_unit
+from d3s_utils.ground.cached import Tensors, cached, digest
+from d3s_utils.ground.files import read_metadata, write_json
+from d3s_utils.ground.seeds import seed_for, seeded
 from d3s_utils.ground.settings import Evaluation
-
-ALGORITHM = 3  # part of every recipe; raise it when training changes, and old checkpoints count no more
-
-
-@dataclass(frozen=True)
-class Member:
-    """One architecture of the zoo: a function or class of `timm.models` and what makes it small."""
-
-    architecture: str
-    sizes: dict
-    lr: float = 0.01
-
-
-# Five families, narrowed until 4 000 images of 64 pixels take about half a minute on one CPU core. A row here is all it
-# takes for a model to reach every table and figure.
-ZOO = {
-    "resnet": Member("resnet10t", {"channels": (16, 32, 64, 128), "stem_width": 8}),
-    "densenet": Member(
-        "DenseNet", {"growth_rate": 12, "block_config": (2, 2, 2, 2), "bn_size": 2, "stem_type": "deep"}
-    ),
-    "convnext": Member(
-        "ConvNeXt",
-        {"patch_size": 4, "depths": (1, 1, 1, 1), "dims": (24, 48, 96, 192), "ls_init_value": None},  # no slow start
-    ),
-    "vit": Member(
-        "VisionTransformer",
-        {"img_size": SIDE, "patch_size": 8, "depth": 3, "embed_dim": 64, "num_heads": 2, "mlp_ratio": 2.0},
-    ),
-    "mixer": Member("MlpMixer", {"img_size": SIDE, "patch_size": 8, "num_blocks": 3, "embed_dim": 64}),
-}
-
-
-def find_member(name: str) -> Member:
-    """The row of `ZOO` called `name`.
-
-    Raises:
-        D3SError: if there is none.
-    """
-    if name in ZOO:
-        return ZOO[name]
-    near = difflib.get_close_matches(name, ZOO, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    raise D3SError(
-        f"evaluation.models: there is no model {name!r} to train{hint}; known are {', '.join(ZOO)}. "
-        "For a model of timm with its own weights set evaluation.weights to pretrained."
-    )
+from d3s_utils.ground.sources import code_of
+from d3s_utils.ground.training import Descent, Hardware, Rows, Training, train
 
 
 def build(name: str, classes: int, key: Sequence[object]) -> nn.Module:
-    """An untrained network of the zoo for `classes` classes; its first weights depend on `key` alone."""
+    """An untrained small network for `classes` classes; its first weights depend on `key` alone."""
     import timm.models
 
-    member = find_member(name)
+    row = networks.find_network(name)
     with seeded(*key, "weights"):
-        network = getattr(timm.models, member.architecture)(num_classes=classes, **member.sizes)
+        network = getattr(timm.models, row.architecture)(num_classes=classes, **row.sizes)
     return network.to(memory_format=torch.channels_last)
 
 
@@ -127,44 +78,49 @@ def _move(images: Tensor, rng: torch.Generator) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def train(
+def cross_entropy(
+    network: nn.Module, batch: tuple[Tensor, Tensor], hardware: Hardware
+) -> tuple[Tensor, dict[str, float]]:
+    """Cross entropy in nats, and a report with the share of right answers in percent."""
+    pixels, labels = batch
+    with hardware.computing():
+        scores = network(pixels).float()
+    loss = F.cross_entropy(scores, labels)
+    return loss, {"loss": loss.item(), "accuracy": 100 * (scores.argmax(1) == labels).float().mean().item()}
+
+
+def learn(
     network: nn.Module,
     images: np.ndarray,
     labels: np.ndarray,
-    *,
-    epochs: int,
-    batch_size: int,
+    settings: Evaluation,
     lr: float,
     key: Sequence[object],
-) -> Iterator[dict[str, float]]:
-    """Train `network` in place by cross entropy (Muon, which learns objects in half of AdamW's steps).
+    device: str = "cpu",
+) -> list[dict[str, float]]:
+    """Train `network` in place by cross entropy.
 
     Args:
         images: (N, SIDE, SIDE, 3) uint8.
         labels: (N,) whole numbers.
         key: decides the order of the images and every augmentation.
 
-    Yields:
+    Returns:
         One flat dict per epoch: epoch, loss, accuracy (percent, on augmented images while learning).
     """
-    device, rng = next(network.parameters()).device, torch_rng_for(*key, "order and augmentation")
-    images, labels = torch.from_numpy(images).to(device), torch.tensor(labels, dtype=torch.long, device=device)
-    batch_size = min(batch_size, len(images))
-    steps = len(images) // batch_size  # the rest of an epoch waits for another order
-    optimizers = Optimizers(nn.ModuleList([network]), lr, epochs * steps)
-    network.train()
-    for epoch in range(epochs):
-        order = torch.randperm(len(images), generator=rng)[: steps * batch_size].view(steps, batch_size).to(device)
-        loss_sum = hits = 0.0
-        for step, batch in enumerate(order, epoch * steps):
-            pixels = augment(to_unit(images[batch]), rng)
-            scores = network((pixels - CENTRE) / SPREAD)
-            loss = F.cross_entropy(scores, labels[batch])
-            loss.backward()
-            optimizers.step(step / (epochs * steps), step)
-            loss_sum += loss.item()
-            hits += (scores.argmax(1) == labels[batch]).sum().item()
-        yield {"epoch": epoch + 1, "loss": loss_sum / steps, "accuracy": 100 * hits / (steps * batch_size)}
+    pixels, truth = torch.from_numpy(images), torch.tensor(labels, dtype=torch.long)
+    rows = Rows(len(pixels), settings.batch_size, (*key, "order"))
+    steps = settings.epochs * rows.steps
+
+    def draw(step: int, rng: torch.Generator, hardware: Hardware) -> tuple[Tensor, Tensor]:
+        chosen = rows.at(step, hardware)
+        seen = augment(to_unit(pixels[chosen].to(hardware.device)), rng)
+        return (seen - CENTRE) / SPREAD, truth[chosen].to(hardware.device)
+
+    learner = Descent(network, cross_entropy, steps, lr, Hardware(device))
+    table = pd.DataFrame(train(Training(learner, draw, steps, (*key, "steps"))))
+    epochs = table.groupby(table["step"] // rows.steps + 1)[["loss", "accuracy"]].mean()
+    return epochs.rename_axis("epoch").reset_index().to_dict("records")
 
 
 @dataclass(frozen=True)
@@ -185,55 +141,38 @@ class TrainingSet:
 def fit_or_load(
     path: Path, name: str, training_set: TrainingSet, settings: Evaluation, key: Sequence[object], device: str = "cpu"
 ) -> Classifier:
-    """The model `name` of the zoo, trained on `training_set`; or read from `path`, if the same recipe left it there.
+    """The small network `name`, trained on `training_set`, or read from `path` where that holds it.
 
     Args:
-        path: the checkpoint, "<model>.safetensors"; "<model>.json" beside it says how it was made: settings, seed,
-            data hash, metrics and the history, one row per epoch. The classifier is called <model>.
+        path: the checkpoint, "<model>.safetensors"; what it depends on, its metrics and its history, one row per epoch,
+            are in its header, and for people in "<model>.json" beside it. The classifier is called <model>.
         key: decides the first weights, the order of the images and every augmentation.
     """
-    card = _recipe(name, training_set, settings, key)
-    network = build(name, training_set.classes, key).to(pick_device(device))
-    if _read_card(path).get("recipe") == card["recipe"]:
-        network.load_state_dict(read_tensors(path))
-    else:
-        images, labels = training_set.load()
-        options = {"epochs": settings.epochs, "batch_size": settings.batch_size, "lr": find_member(name).lr, "key": key}
-        history = list(train(network, resized(images), labels, **options))
-        metrics = {f"train_{column}": history[-1][column] for column in ("loss", "accuracy")}
-        write_tensors(path, network.state_dict())
-        card |= {"data": data_hash(images, labels), "metrics": metrics, "history": history}
-        write_json(path.with_suffix(".json"), card)
-    return Classifier(path.stem, network.eval(), card["recipe"])
-
-
-def _recipe(name: str, training_set: TrainingSet, settings: Evaluation, key: Sequence[object]) -> dict:
-    """The start of a checkpoint's card: all that its weights depend on, and the hash of it."""
-    card = {
+    row = networks.find_network(name)
+    made_by = {
         "name": name,
-        "member": asdict(find_member(name)),
+        "network": asdict(row),
         "settings": {"epochs": settings.epochs, "batch_size": settings.batch_size},
         "seed": seed_for(*key),
         "threads": torch.get_num_threads(),
+        "data": digest(training_set.key, training_set.classes),
     }
-    return card | {"recipe": digest("classifier", ALGORITHM, card, training_set.key)}
+    wanted = [made_by, code_of(learn, beside=[networks.__name__])]
+    network = build(name, training_set.classes, key)
+
+    def make() -> Tensors:
+        images, labels = training_set.load()
+        history = learn(network, resized(images), labels, settings, row.lr, key, device)
+        metrics = {f"train_{column}": history[-1][column] for column in ("loss", "accuracy")}
+        return Tensors(network.state_dict(), made_by | {"metrics": metrics, "history": history})
+
+    kept = cached(path, wanted, make)
+    network.load_state_dict(kept.tensors)
+    write_json(path.with_suffix(".json"), kept.about)
+    return Classifier(path.stem, network.eval().to(Hardware(device).device), digest(wanted))
 
 
 def training_history(path: Path) -> pd.DataFrame:
-    """epoch, loss, accuracy (percent) of a checkpoint trained here; empty where there is none."""
-    return pd.DataFrame(_read_card(path).get("history", []), columns=["epoch", "loss", "accuracy"])
-
-
-def data_hash(images: np.ndarray, labels: np.ndarray) -> str:
-    """16 hexadecimal digits that change with any pixel or label."""
-    digest = hashlib.sha256(np.ascontiguousarray(images))
-    digest.update(np.ascontiguousarray(labels, dtype=np.int64))
-    return digest.hexdigest()[:16]
-
-
-def _read_card(path: Path) -> dict:
-    """What lies beside the checkpoint `path`; nothing unless both files are there and readable."""
-    try:
-        return json.loads(path.with_suffix(".json").read_text()) if path.is_file() else {}
-    except (OSError, ValueError):
-        return {}
+    """epoch, loss, accuracy (percent) of a checkpoint that `fit_or_load` left; empty where there is none."""
+    about = read_metadata(path)["about"] if path.is_file() else {}
+    return pd.DataFrame(about.get("history", []), columns=["epoch", "loss", "accuracy"])

@@ -9,12 +9,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures.shapes import COLORS, chance_line, image_grid, interval_dots, legend_below, new_axis, panel
-from d3s_utils.probes.directions import DIRECTIONS, ERASED
+from d3s_utils.figures.shapes import (
+    COLORS,
+    chance_line,
+    image_grid,
+    interval_dots,
+    label_name,
+    legend_below,
+    new_axis,
+    panel,
+    worded,
+)
+from d3s_utils.probes.directions import DIRECTIONS, ERASED, LEAKS
 
 PROBE_STYLES = {"linear": ("#0072B2", -0.17), "mlp": ("#D55E00", 0.17)}
 PROBE_NAMES = {"linear": "linear probe", "mlp": "MLP probe"}
-NAMES = {direction.id: direction.name for direction in DIRECTIONS}
+
+
+def direction_name(id: str) -> str:
+    """The direction `id` in words: "class from background features"."""
+    return next(direction for direction in DIRECTIONS if direction.id == id).name(label_name("background"))
 
 
 def plot_direction(
@@ -23,7 +37,7 @@ def plot_direction(
     """One row per method, a dot per probe; bars are 95 % intervals, dashes chance, the diamond the paper's own number.
 
     Args:
-        summary: rows of `probes.summarise`, with `chance` in percent.
+        summary: rows of `directions.summarise`, with `chance` in percent.
         paper: in percent, drawn beside "wasserstein", the paper's method, where chance was another one.
     """
     rows = summary[summary["direction"] == direction]
@@ -35,7 +49,7 @@ def plot_direction(
         style = {"markerfacecolor": "white", "markeredgecolor": COLORS["ink"], "color": "none"}
         ax.plot(paper, methods.index("wasserstein"), "D", label="paper", zorder=4, **style)
     chance_line(ax, rows["chance"].iloc[0], axis="x")
-    ax.set(xlabel="accuracy (%)", xlim=(0, 102), title=NAMES[direction])
+    ax.set(xlabel="accuracy (%)", xlim=(0, 102), title=direction_name(direction))
     return ax
 
 
@@ -79,7 +93,8 @@ def plot_leakage(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     chance = summary.drop_duplicates("direction").set_index("direction")["chance"]
     chance_line(ax, chance["fg_from_bg"])
     chance_line(ax, chance["bg_from_fg"], axis="x")
-    ax.set(xlabel=f"{NAMES['bg_from_fg']} (%)", ylabel=f"{NAMES['fg_from_bg']} (%)", xlim=(0, 102), ylim=(0, 102))
+    ax.set(xlabel=f"{direction_name('bg_from_fg')} (%)", ylabel=f"{direction_name('fg_from_bg')} (%)")
+    ax.set(xlim=(0, 102), ylim=(0, 102))
     ax.set_title("Both leaks at once (dots without a name: after LEACE)")
     return legend_below(ax)
 
@@ -90,7 +105,7 @@ def plot_unseen(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         summary: rows with probe "linear" and "linear, unseen images".
     """
-    leaks = summary[summary["direction"].isin(["bg_from_fg", "fg_from_bg"])]
+    leaks = summary[summary["direction"].isin(LEAKS)]
     ax = new_axis(ax, height=1.4 + 0.42 * leaks["method"].nunique())
     styles = [
         ("bg_from_fg", "linear", COLORS["foreground"], -0.3, 0.45),
@@ -101,9 +116,8 @@ def plot_unseen(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for direction, probe, color, shift, alpha in styles:
         rows = leaks[(leaks["direction"] == direction) & (leaks["probe"] == probe)]
         learned = "validation" if "unseen" in probe else "training"
-        interval_dots(
-            rows, "method", ax=ax, color=color, shift=shift, label=f"{NAMES[direction]},\nlearned on {learned} images"
-        )
+        label = f"{direction_name(direction)},\nlearned on {learned} images"
+        interval_dots(rows, "method", ax=ax, color=color, shift=shift, label=label)
         ax.lines[-1].set_alpha(alpha)
     chance_line(ax, leaks["chance"].iloc[0], axis="x")
     ax.set(xlabel="accuracy of a linear probe (%)", xlim=(0, 102), title="The leaks, learned on other images")
@@ -130,13 +144,13 @@ def draw_family(images: np.ndarray, guides: np.ndarray, families: pd.DataFrame, 
 def plot_movement(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Movement with the background over movement with the foreground, per method; bars redraw whole families."""
     ax = new_axis(ax, height=1.5 + 0.42 * ratios["method"].nunique())
-    parts = (("fg", "foreground features", COLORS["foreground"]), ("bg", "background features", COLORS["background"]))
+    parts = (("fg", "foreground features", COLORS["foreground"]), ("bg", "{background} features", COLORS["background"]))
     for shift, (kind, name, color) in zip((-0.15, 0.15), parts, strict=True):
         interval_dots(
-            ratios[ratios["features"] == kind], "method", "ratio", ax=ax, color=color, label=name, shift=shift
+            ratios[ratios["features"] == kind], "method", "ratio", ax=ax, color=color, label=worded(name), shift=shift
         )
     chance_line(ax, 1.0, "as far either way", axis="x")
-    ax.set(xscale="log", xlabel="movement with the background / movement with the foreground")
+    ax.set(xscale="log", xlabel=worded("movement with the {background} / movement with the foreground"))
     ax.set_title("What moves the features")
     ax.set_xticks(ticks := _ticks(ratios), [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()

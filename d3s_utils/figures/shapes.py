@@ -5,7 +5,6 @@ A figure is a function of a table and an axis: `ax` in (None makes one), `ax` ou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,11 +14,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.text import Text
 from matplotlib.transforms import offset_copy
+
+from d3s_utils.ground import journal
 
 STYLE = Path(__file__).with_name("d3s.mplstyle")
 plt.style.use(STYLE)  # whoever draws with this room draws in the house style
+journal.note_input(STYLE)
 
 # One colour per idea, in every figure; all from the palette of Okabe and Ito.
 COLORS = {
@@ -35,6 +36,8 @@ COLORS = {
     "bad": "#D55E00",
     "ink": "#333333",
 }
+
+WORDS = {"background": "background", "backgrounds": "backgrounds"}  # see `use_word`
 
 # Inches of a picture grid: between pictures, per line of small text, per letter of it.
 GAP, LINE, LETTER = 0.06, 0.17, 0.085
@@ -68,25 +71,20 @@ def legend_below(ax: Axes, columns: int = 3) -> Axes:
     return ax
 
 
-def call_shifts(figure: Figure, word: str) -> Figure:
-    """The same figure with `word` ("country") wherever it says background: what a recipe shifts is not always that."""
+def use_word(word: str) -> None:
+    """Call what the recipe of a run shifts `word` ("country") in all figures from now on; else it is a background."""
+    plural = word[:-1] + "ies" if word.endswith("y") else f"{word}s"
+    WORDS.update(background=word, backgrounds=plural)
 
-    def renamed(text: str) -> str:
-        plural = word[:-1] + "ies" if word.endswith("y") else f"{word}s"
-        return re.sub(
-            r"\b([Bb])ackground(s?)\b",
-            lambda found: (lambda new: new.capitalize() if found[1] == "B" else new)(plural if found[2] else word),
-            text,
-        )
 
-    for ax in figure.axes:
-        for axis in (ax.xaxis, ax.yaxis):
-            labels = [label.get_text() for label in axis.get_ticklabels()]
-            if any(renamed(label) != label for label in labels):
-                axis.set_ticks(axis.get_ticklocs(), list(map(renamed, labels)))
-    for text in figure.findobj(Text):
-        text.set_text(renamed(text.get_text()))
-    return figure
+def worded(text: str) -> str:
+    """`text` with the word for what is shifted where it says {background} or {backgrounds}."""
+    return text.format_map(WORDS)
+
+
+def label_name(name: str) -> str:
+    """One of the labels "foreground" and "background" (or "both") as it is called in figures."""
+    return worded("{background}") if name == "background" else name
 
 
 def image_grid(
@@ -152,22 +150,21 @@ def interval_dots(
     category: str,
     value: str = "accuracy",
     *,
-    low: str = "low",
-    high: str = "high",
     ax: Axes | None = None,
     color: str | None = None,
     label: str | None = None,
     shift: float = 0.0,
 ) -> Axes:
-    """One dot per row of `table`, first row on top, whiskers from `low` to `high` (columns; all in the axis's units).
+    """One dot per row of `table`, first row on top, whiskers from its `low` to its `high` (in the axis's units).
 
     Args:
         category: column with the names on the vertical axis.
+        value: column with the dots.
         shift: moves the dots by a fraction of a row, so that two series can stand side by side.
     """
     ax = new_axis(ax, height=0.9 + 0.36 * len(table))
     rows = np.arange(len(table))
-    ax.hlines(rows + shift, table[low], table[high], color=color or COLORS["foreground"], alpha=0.35, linewidth=5)
+    ax.hlines(rows + shift, table["low"], table["high"], color=color or COLORS["foreground"], alpha=0.35, linewidth=5)
     ax.plot(table[value], rows + shift, "o", color=color or COLORS["foreground"], label=label)
     ax.set_yticks(rows, table[category].astype(str))
     ax.set_ylim(len(table) - 0.5, -0.5)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from d3s_utils.ground import journal
 from d3s_utils.ground.columns import MANIFEST
 from d3s_utils.ground.errors import D3SError
 
@@ -104,6 +105,7 @@ def _decode(data: bytes) -> np.ndarray:
 
 
 def _read(path: Path, columns: Sequence[str], **options: object) -> pa.Table:
+    journal.note_input(path)
     try:
         if options:
             return pq.read_table(path, columns=list(columns), **options)

@@ -11,7 +11,7 @@ import pandas as pd
 from d3s_utils.generation.samples import Samples
 from d3s_utils.ground.cached import cached
 from d3s_utils.ground.sources import code_of
-from d3s_utils.ground.stats import wilson
+from d3s_utils.ground.stats import share_by
 from d3s_utils.pocket.judge import Judge
 
 QUESTIONS = ("foreground", "background", "both")
@@ -72,11 +72,8 @@ def label_rates(judged: pd.DataFrame, *columns: str) -> pd.DataFrame:
     Returns:
         `columns`, `question` (foreground, background, both), `rate`, `low`, `high` (percent, 95 % Wilson), `n`.
     """
-    parts = []
-    for question in QUESTIONS:
-        groups = judged.groupby(list(columns) or (lambda _: 0), sort=False)[f"{question}_right"]
-        table = groups.agg(hits="sum", n="size").reset_index(drop=not columns)
-        parts.append(table.assign(question=question, rate=100 * table["hits"] / table["n"]))
-    table = pd.concat(parts, ignore_index=True)
-    table["low"], table["high"] = wilson(table["hits"], table["n"])
-    return table[[*columns, "question", "rate", "low", "high", "n"]]
+    parts = [
+        share_by(judged.assign(hit=judged[f"{question}_right"], question=question), "rate", *columns, "question")
+        for question in QUESTIONS
+    ]
+    return pd.concat(parts, ignore_index=True)

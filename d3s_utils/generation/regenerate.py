@@ -8,7 +8,6 @@ nor the machine that made it is needed.
 
 from __future__ import annotations
 
-import argparse
 import difflib
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,7 @@ from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.shard import draw
 from d3s_utils.generation.world import open_world
 from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
-from d3s_utils.ground.files import write_atomically
-from d3s_utils.ground.profile import load_profile
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
 
 ENOUGH = 0.999  # share of the pixels that must agree ...
@@ -102,32 +99,3 @@ def verdict(made: Regenerated) -> str:
         cause = "the stored one was made from other settings, pictures or code"
         return f"{name}: another image ({share}); {cause}: run notebook 01 again"
     return f"{name}: another image ({share}), though its settings, pictures and code are the same"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils regenerate", description=__doc__.splitlines()[0])
-    parser.add_argument("image_id", help="as in manifest.parquet: <split>-<wnid>-<background>-<number>")
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help="single keys over the profile")
-    parser.add_argument(
-        "--out", type=Path, help="where to write the picture (default: <run>/regenerated/<image_id>.png)"
-    )
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        import torch
-        from PIL import Image
-
-        profile = load_profile(given.profile, given.overrides)
-        torch.set_num_threads(profile.threads)
-        made = regenerate(profile, given.image_id)
-        path = given.out or paths.outputs() / profile.name / "regenerated" / f"{given.image_id}.png"
-        write_atomically(path, lambda part: Image.fromarray(made.image).save(part, format="PNG"))
-        print(f"{verdict(made)}\n{path}")
-        return int(not made.matches)
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

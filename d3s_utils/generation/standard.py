@@ -41,7 +41,11 @@ COLUMNS = ["set", "network", "distance", "low", "high", "pairs"]
 def on_disk(weights: str, name: str) -> Path | None:
     """The file `name` in the folder `weights` or torch's cache; None where it is in neither."""
     folders = [paths.resolve(weights), Path(torch.hub.get_dir()) / "checkpoints"]
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+    for file in (folder / name for folder in folders):
+        journal.note_input(file)
+        if file.is_file():
+            return file
+    return None
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
@@ -50,7 +54,6 @@ def _weights(path: Path) -> dict[str, Tensor]:
     Raises:
         D3SError: it holds anything else, which would need code from it to be run.
     """
-    journal.note_input(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises many kinds

@@ -8,13 +8,11 @@ nothing and on one machine, have the same sums, however often they were killed o
 
 from __future__ import annotations
 
-import argparse
 import re
 from pathlib import Path
 
 from d3s_utils.generation.dataset import read_dataset
-from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import sha256, write_text
 
 NAME = "SHA256SUMS"
@@ -74,21 +72,3 @@ def problems(folder: Path) -> list[str]:
         else:
             found += [f"{split} holds {name} twice" for name in ids[ids.duplicated()].unique()]
     return found
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils verify", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", help="a dataset: the folder that holds README.md and data/")
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        folder = paths.resolve(given.folder, Path.cwd())
-        found = problems(folder)
-        print("\n".join(found) or f"{folder}: whole, {len(read_sums(folder))} files")
-        return int(bool(found))
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -11,14 +11,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, TypeVar
 
 from d3s_utils.ground import journal
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import plain, read_metadata, read_tensors, write_atomically, write_tensors
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 SHORT = 100  # numbers of an array that a key spells out
 
@@ -34,8 +35,8 @@ def canonical(value: object) -> str:
 
 
 def _plain_or_hash(value: object) -> object:
-    if isinstance(value, np.ndarray) and value.size > SHORT and value.dtype != object:
-        return [str(value.dtype), value.shape, hashlib.sha256(np.ascontiguousarray(value)).hexdigest()]
+    if type(value).__name__ == "ndarray" and value.size > SHORT and value.dtype != object:
+        return [str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()]
     return plain(value)
 
 
@@ -84,6 +85,21 @@ def cached(path: str | Path, key: object, make: Callable[[], T]) -> T:
     return found
 
 
+def is_kept(path: str | Path, key: object) -> bool:
+    """Whether `path` holds what was made under `key`."""
+    path = Path(path)
+    return path.is_file() and KINDS[path.suffix].key(path) == digest(key)
+
+
+def _kept(kind: Kind, path: Path, wanted: str) -> object | None:
+    if not path.is_file():
+        return None
+    try:
+        return kind.read(path) if kind.key(path) == wanted else None
+    except (D3SError, OSError, ValueError):
+        return None
+
+
 def cached_words(
     path: str | Path, key: object, stamps: Mapping[str, str], make: Callable[[list[str]], Iterable[str]]
 ) -> dict[str, str]:
@@ -101,24 +117,11 @@ def cached_words(
     if new:
         known |= {name: (stamps[name], word) for name, word in zip(new, make(new), strict=True)}
         rows = [(name, *known[name]) for name in sorted(known)]
+        import pandas as pd
+
         table = pd.DataFrame(rows, columns=["name", "stamp", "word"])
         write_atomically(path, lambda part: kind.write(part, table, wanted))
     return {name: known[name][1] for name in stamps}
-
-
-def is_kept(path: str | Path, key: object) -> bool:
-    """Whether `path` holds what was made under `key`."""
-    path = Path(path)
-    return path.is_file() and KINDS[path.suffix].key(path) == digest(key)
-
-
-def _kept(kind: Kind, path: Path, wanted: str) -> object | None:
-    if not path.is_file():
-        return None
-    try:
-        return kind.read(path) if kind.key(path) == wanted else None
-    except (D3SError, OSError, ValueError):
-        return None
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,15 @@ def _table_key(path: Path) -> str | None:
     return (pq.read_schema(path).metadata or {}).get(b"d3s_key", b"").decode()
 
 
+def _read_table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.read_parquet(path)
+
+
 def _write_chunks(path: Path, chunks: Chunks, key: str) -> None:
+    import numpy as np
+
     target, done = np.lib.format.open_memmap(path, "w+", chunks.dtype, chunks.shape), 0
     for part in chunks.parts:
         target[done : done + len(part)] = part
@@ -154,16 +165,22 @@ def _write_chunks(path: Path, chunks: Chunks, key: str) -> None:
         raise ValueError(f"{path.name}: {done} rows came, {chunks.shape[0]} were announced")
 
 
+def _read_chunks(path: Path) -> np.ndarray:
+    import numpy as np
+
+    return np.load(path, mmap_mode="r")
+
+
 def _read_held(path: Path) -> Tensors:
     return Tensors(read_tensors(path), (read_metadata(path) or {}).get("about"))
 
 
 KINDS = {
-    ".parquet": Kind(_write_table, pd.read_parquet, _table_key),
+    ".parquet": Kind(_write_table, _read_table, _table_key),
     ".safetensors": Kind(
         lambda path, held, key: write_tensors(path, held.tensors, {"key": key, "about": held.about}) and None,
         _read_held,
         lambda path: (read_metadata(path) or {}).get("key"),
     ),
-    ".npy": Kind(_write_chunks, lambda path: np.load(path, mmap_mode="r"), lambda path: path.stem.rpartition("-")[2]),
+    ".npy": Kind(_write_chunks, _read_chunks, lambda path: path.stem.rpartition("-")[2]),
 }

@@ -1,12 +1,15 @@
 """The ledger: every number of the paper beside ours, with interval, chance level and an honest status.
 
-A notebook ends in `run.save_claims(claims_table([claim(...), ...]))`; `merge_claims` joins what all of them left.
+A notebook ends in `run.save_claims(claims_table(headline(...)))`; `headline`, a function of its room, gives a list of
+`finding`s. `merge_claims` joins what all notebooks left.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import operator
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +21,8 @@ from d3s_utils.ground.files import read_table
 Status = Literal["met", "not met", "simulated", "not run"]
 UNEXPLAINED = {"not met": "the measured value misses the target", "not run": "this profile has no such measurement"}
 SOURCE = "D3S paper (arXiv 2211.10370)"
+OURS = "a target of this repository"
+COMPARISONS = {"at least": operator.ge, "at most": operator.le, "above": operator.gt, "below": operator.lt}
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,66 @@ def _status(ran: bool, met: bool | None, simulated: bool) -> Status:
     if simulated:
         return "simulated"
     return "met" if met else "not met"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a number has to reach for a claim to hold: `Mark("at least", 93)`, `Mark("above", 0, "points", of="low")`.
+
+    Attributes:
+        word: a key of `COMPARISONS`.
+        unit: of `value` and of the number that is held against it.
+        source: where the mark comes from.
+        of: which number has to reach it: the one that was measured, the "low" end of its 95 % interval (then the whole
+            interval lies above the mark) or the "high" end (then the interval reaches the mark).
+    """
+
+    word: Literal["at least", "at most", "above", "below"]
+    value: float
+    unit: str = "%"
+    source: str = OURS
+    of: Literal["measured", "low", "high"] = "measured"
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.value:g} {self.unit}"
+
+    def reached(self, number: float) -> bool:
+        return bool(COMPARISONS[self.word](number, self.value))
+
+    @property
+    def why(self) -> str:
+        """The reason for a claim that does not hold."""
+        end = "" if self.of == "measured" else f" for the {self.of} end of the interval"
+        return f"the mark is {self}{end}, {self.source}"
+
+
+def finding(id: str, text: str, row: Mapping, value: str, mark: Mark, **more: object) -> Claim:
+    """A measured number held against its mark, as a row of the ledger: the one form in which every room reports.
+
+    Args:
+        id, text: see `claim`; the text may end in the mark's own words, f"..., {mark}".
+        row: what was measured, such as a row of a table (see `row_of`): the number in the column `value`, its 95 %
+            interval in `low` and `high`, and where there are such `n`, `seeds` and `chance`. An empty row, or no number
+            in it, means that nothing was measured.
+        more: further keywords of `claim`, such as simulated=True, or a `why` that holds whatever was found.
+    """
+    columns = (value, "low", "high", "n", "seeds", "chance")
+    found = {name: row[name] for name in columns if not pd.isna(row.get(name))}
+    more = {"unit": mark.unit, "chance": found.get("chance")} | more
+    if value not in found:
+        return claim(id, text, **more)
+    held = mark.reached(found.get(value if mark.of == "measured" else mark.of, math.nan))
+    interval = (found["low"], found["high"]) if "low" in found else None
+    counts = {name: int(found[name]) for name in ("n", "seeds") if name in found}
+    more = {"why": "" if held else mark.why} | more
+    return claim(id, text, measured=found[value], ci=interval, met=held, **counts, **more)
+
+
+def row_of(table: pd.DataFrame, **where: object) -> dict:
+    """The first row of `table` in which the columns named in `where` say so; {} if there is none."""
+    for column, wanted in where.items():
+        table = table[table[column] == wanted]
+    return table.iloc[0].to_dict() if len(table) else {}
 
 
 def claims_table(claims: list[Claim]) -> pd.DataFrame:

@@ -16,13 +16,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
 from d3s_utils.ground import journal
 from d3s_utils.ground.errors import D3SError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
     from matplotlib.figure import Figure
     from torch import Tensor
 
@@ -71,6 +70,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Raises:
         D3SError: if the file is missing or cannot be read as a table.
     """
+    import pandas as pd
+
     path = Path(path)
     if not path.is_file():
         raise D3SError(f"There is no table {path}; run the notebook that writes it first.")
@@ -162,7 +163,7 @@ def plain(value: object) -> object:
 
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    if isinstance(value, np.generic | np.ndarray):
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, Path):
         return value.as_posix()

@@ -6,23 +6,21 @@ one sentence that names the file, the key, the value, what is allowed and the ne
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
-import math
 import re
 import shlex
-import types
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from d3s_utils.ground import paths
-from d3s_utils.ground.cached import canonical
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.settings import Limit, Profile
+from d3s_utils.ground.settings import KEYS, SECTIONS, Profile
+
+PROFILE = TypeAdapter(Profile)
 
 # Values that are each allowed but do not work together: what must hold, and the sentence if it does not.
 TOGETHER: list[tuple[Callable[[Profile], bool], str]] = [
@@ -82,35 +80,37 @@ def load_profile(name_or_path: str | Path, overrides: str = "") -> Profile:
             `extends`.
     """
     path = _find(str(name_or_path), paths.ROOT, said="PROFILE")
-    given = _merge(_layers(path, ()), _check(_parse_overrides(overrides), Profile, "SET"))
-    profile = _build(Profile, {"name": path.stem, **given})
-    for holds, sentence in TOGETHER:
-        if not holds(profile):
-            raise D3SError(f"{path.name}: {sentence}.")
+    below, above = _layers(path, ()), _parse_overrides(overrides)
+    _check(above, "SET")
+    profile = _check(_merge(below, above), path.name, path.stem)
+    with journal.silent():
+        for holds, sentence in TOGETHER:
+            if not holds(profile):
+                raise D3SError(f"{path.name}: {sentence}.")
     return profile
 
 
 def to_yaml(profile: Profile) -> str:
     """Every key of `profile`, resolved, as YAML that `load_profile` reads back to the same settings."""
-    keys = json.loads(canonical(profile))
-    ordered = _in_order(Profile, keys)
-    ordered.pop("name")
-    body = yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True, default_flow_style=None, width=160)
-    return f"# Profile {profile.name}, every key resolved.\n{body}"
+    with journal.silent():
+        keys = PROFILE.dump_python(profile, mode="json")
+    name = keys.pop("name")
+    body = yaml.safe_dump(keys, sort_keys=False, allow_unicode=True, default_flow_style=None, width=160)
+    return f"# Profile {name}, every key resolved.\n{body}"
 
 
 # Files and overrides --------------------------------------------------------------------------------------------------
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error and 1e-4 is a number."""
+    """YAML in which a key given twice is an error and 1e-4 is a number. Keys are text, whatever they look like."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+        return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
 _Loader.add_implicit_resolver(
@@ -143,19 +143,19 @@ def _read_yaml(path: Path) -> dict:
 
 
 def _layers(path: Path, seen: tuple[Path, ...]) -> dict:
-    """The typed keys of `path` laid over those of the profile it extends."""
+    """The keys of `path`, each checked, laid over those of the profile it extends."""
     path = path.resolve()
     if path in seen:
         circle = " -> ".join(file.name for file in (*seen, path))
         raise D3SError(f"Profiles extend each other in a circle ({circle}); remove one `extends:`.")
     content = _read_yaml(path)
     base = content.pop("extends", None)
-    keys = _check(content, Profile, path.name)
+    _check(content, path.name)
     if base is None:
-        return keys
+        return content
     if not isinstance(base, str):
         raise D3SError(f"{path.name}: extends = {_show(base)} is not allowed; it must be a profile's name or path.")
-    return _merge(_layers(_find(base, path.parent, f"{path.name}: extends"), (*seen, path)), keys)
+    return _merge(_layers(_find(base, path.parent, f"{path.name}: extends"), (*seen, path)), content)
 
 
 def _parse_overrides(text: str) -> dict:
@@ -183,160 +183,83 @@ def _parse_overrides(text: str) -> dict:
 
 
 def _merge(under: dict, over: dict) -> dict:
-    """`over` laid over `under`, sections (dicts) merged key by key."""
-    merged = dict(under)
-    for key, value in over.items():
-        merged[key] = _merge(merged[key], value) if isinstance(value, dict) and key in merged else value
-    return merged
+    """`over` laid over `under`, sections merged key by key."""
+    sections = {key: under.get(key, {}) | over[key] for key in SECTIONS if key in over}
+    return under | over | sections
 
 
-# Types ----------------------------------------------------------------------------------------------------------------
+# Checks, and words for what they find ---------------------------------------------------------------------------------
 
 
-class _Refused(Exception):
-    """A value that is not of the kind asked for."""
+def _check(given: dict, where: str, name: str = "run") -> Profile:
+    """The profile that the keys in `given` make, absent keys at their defaults.
+
+    Raises:
+        D3SError: says what is wrong with the first key that is.
+    """
+    if "name" in given:  # which comes from the file
+        raise D3SError(_unknown("name", "", where))
+    try:  # as JSON, whose lists are tuples and whose objects are sections, and which is strict with all else
+        return PROFILE.validate_json(json.dumps(given | {"name": name}, default=str))
+    except ValidationError as error:
+        raise D3SError(_what_is_wrong(error.errors()[0]["loc"], given, where)) from None
 
 
-def _check(given: Mapping, section: type, where: str, prefix: str = "") -> dict:
-    """The keys of `given`, each checked against its field in the dataclass `section`; absent keys stay absent."""
-    kinds = _kinds(section)
-    checked: dict = {}
-    for key, value in given.items():
-        if key not in kinds:
-            raise D3SError(f"{where}: {prefix}{key} is not a key{_nearest_key(str(key), kinds, prefix)}.")
-        name, kind = f"{prefix}{key}", kinds[key]
-        if dataclasses.is_dataclass(kind):
-            if not isinstance(value, Mapping):
-                allowed = ", ".join(_kinds(kind))
-                raise D3SError(f"{where}: {name} = {_show(value)} is not allowed; it is a section with keys {allowed}.")
-            checked[key] = _check(value, kind, where, f"{name}.")
-            continue
-        try:
-            checked[key] = _parse(value, kind)
-        except _Refused:
-            near = _nearest(str(value), _choices(kind))
-            allowed = f"it must be {_describe(kind)}"
-            raise D3SError(f"{where}: {name} = {_show(value)} is not allowed{near}; {allowed}.") from None
-    return checked
+def _what_is_wrong(location: tuple, given: dict, where: str) -> str:
+    """One sentence on the value at `location`, such as ("generator", "strength"), in `given`."""
+    key, prefix = str(location[0]), ""
+    if key in SECTIONS and len(location) > 1:
+        given, prefix, key = given[key], f"{key}.", str(location[1])
+    allowed = _allowed(prefix)
+    if key not in allowed:
+        return _unknown(key, prefix, where)
+    sentence = f"{where}: {prefix}{key} = {_show(given[key])} is not allowed"
+    if key in SECTIONS and not prefix:
+        return f"{sentence}; it is a section with keys {', '.join(_allowed(f'{key}.'))}."
+    return f"{sentence}{_nearest(str(given[key]), _choices(allowed[key]))}; it must be {_describe(allowed[key])}."
 
 
-def _parse(value: object, kind: object) -> object:
-    """`value` (as YAML gives it) as the annotation `kind` wants it; raises `_Refused`."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _within(_parse(value, arguments[0]), arguments[1:])
-    if origin in (Union, types.UnionType):
-        return _first_that_fits(value, arguments)
-    if origin is Literal:
-        return _require(value, isinstance(value, str) and value in arguments)
-    if origin is tuple:
-        _require(value, isinstance(value, list | tuple))
-        return tuple(_parse(item, arguments[0]) for item in value)
-    if dataclasses.is_dataclass(kind):
-        wanted = _kinds(kind)
-        _require(value, isinstance(value, Mapping) and _required(kind) <= set(value) <= set(wanted))
-        return kind(**{key: _parse(value[key], wanted[key]) for key in value})
-    return _parse_plain(value, kind)
+def _unknown(key: str, prefix: str, where: str) -> str:
+    """A sentence with the nearest key of the same section, else of any section, and the keys of this section."""
+    siblings = _allowed(prefix)
+    everywhere = {dotted.rpartition(".")[2]: dotted for dotted in reversed([*SECTIONS, *KEYS.values()])}
+    everywhere.pop("name")
+    near = difflib.get_close_matches(key, siblings, n=1, cutoff=0.7)
+    far = difflib.get_close_matches(key, everywhere, n=1, cutoff=0.7)
+    hint = f"{prefix}{near[0]}" if near else everywhere[far[0]] if far else ""
+    meant = f" (did you mean {hint}?)" if hint else ""
+    return f"{where}: {prefix}{key} is not a key{meant}; allowed here are {', '.join(siblings)}."
 
 
-def _parse_plain(value: object, kind: type) -> object:
-    if kind is float:
-        _require(value, isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
-        return float(value)
-    if kind is int:
-        return _require(value, isinstance(value, int) and not isinstance(value, bool))
-    return _require(value, isinstance(value, kind))
+def _allowed(prefix: str = "") -> dict[str, dict]:
+    """Key -> JSON schema of its values, of the section that `prefix` names ("generator."), else of the profile."""
+    schema = PROFILE.json_schema()
+    if prefix:
+        return schema["$defs"][SECTIONS[prefix[:-1]].__name__]["properties"]
+    return {key: value for key, value in schema["properties"].items() if key != "name"}
 
 
-def _require(value: object, fits: bool) -> object:
-    if not fits:
-        raise _Refused
-    return value
+def _describe(schema: dict) -> str:
+    """What a JSON schema allows, in words: "a number from 0 to 1", "one of cpu, cuda"."""
+    if "anyOf" in schema:
+        return " or ".join(map(_describe, schema["anyOf"]))
+    if "$ref" in schema:
+        section = PROFILE.json_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
+        return "{" + ", ".join(f"{key}: ..." for key in section["required"]) + "}"
+    if words := _choices(schema):
+        return words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    if "items" in schema:
+        return f"a list, each item {_describe(schema['items'])}"
+    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
+    low, high = schema.get("minimum"), schema.get("maximum")
+    limits = "" if low is None else f" of at least {low:g}" if high is None else f" from {low:g} to {high:g}"
+    return kinds.get(schema["type"], "text") + limits
 
 
-def _within(value: object, limits: Iterable[Limit]) -> object:
-    for limit in limits:
-        _require(value, limit.low is None or value >= limit.low)
-        _require(value, limit.high is None or value <= limit.high)
-    return value
-
-
-def _first_that_fits(value: object, kinds: Iterable[object]) -> object:
-    for kind in kinds:
-        try:
-            return _parse(value, kind)
-        except _Refused:
-            continue
-    raise _Refused
-
-
-def _kinds(section: type) -> dict[str, object]:
-    """Key -> annotation of a settings dataclass; `name` comes from the file and is no key."""
-    kinds = get_type_hints(section, include_extras=True)
-    return {key: kind for key, kind in kinds.items() if not (section is Profile and key == "name")}
-
-
-def _required(section: type) -> set[str]:
-    """The keys of a settings dataclass that have no default."""
-    missing = dataclasses.MISSING
-    fields = [each for each in dataclasses.fields(section) if each.default is missing]
-    return {each.name for each in fields if each.default_factory is missing}
-
-
-def _build(section: type, keys: Mapping) -> object:
-    """The dataclass `section` from checked keys; sections inside it are built too, absent keys take their default."""
-    kinds = _kinds(section)
-    return section(
-        **{
-            key: _build(kinds[key], value) if dataclasses.is_dataclass(kinds.get(key)) else value
-            for key, value in keys.items()
-        }
-    )
-
-
-def _in_order(section: type, keys: Mapping) -> dict:
-    """`keys` in the order in which `section` declares them, sections inside likewise."""
-    kinds = get_type_hints(section)
-    return {
-        key: _in_order(kinds[key], keys[key]) if dataclasses.is_dataclass(kinds[key]) else keys[key] for key in kinds
-    }
-
-
-# Words for errors -----------------------------------------------------------------------------------------------------
-
-
-def _show(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _describe(kind: object) -> str:
-    """What `kind` allows, in words: "a number from 0 to 1", "one of cpu, cuda"."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return f"{_describe(arguments[0])}{_describe_limit(arguments[1])}"
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(argument) for argument in arguments)
-    if origin is Literal:
-        return arguments[0] if len(arguments) == 1 else f"one of {', '.join(arguments)}"
-    if origin is tuple:
-        return f"a list, each item {_describe(arguments[0])}"
-    if dataclasses.is_dataclass(kind):
-        return "{" + ", ".join(f"{key}: ..." for key in _kinds(kind) if key in _required(kind)) + "}"
-    return {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}[kind]
-
-
-def _describe_limit(limit: Limit) -> str:
-    if limit.high is None:
-        return f" of at least {limit.low:g}"
-    return f" from {limit.low:g} to {limit.high:g}"
-
-
-def _choices(kind: object) -> list[str]:
-    """Every word a Literal inside `kind` allows."""
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    return [word for argument in get_args(kind) for word in _choices(argument)]
+def _choices(schema: dict) -> list[str]:
+    """Every word that a JSON schema allows."""
+    words = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    return [*words, *(word for part in schema.get("anyOf", []) for word in _choices(part))]
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -344,20 +267,6 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _nearest_key(key: str, siblings: Mapping, prefix: str) -> str:
-    """The nearest key of the same section, else of any section, else the list of this section's keys."""
-    near = difflib.get_close_matches(key, list(siblings), n=1, cutoff=0.7)
-    everywhere = {dotted.rpartition(".")[2]: dotted for dotted in reversed(_dotted(Profile))}
-    far = difflib.get_close_matches(key, list(everywhere), n=1, cutoff=0.7)
-    hint = f"{prefix}{near[0]}" if near else everywhere[far[0]] if far else None
-    allowed = f"allowed here are {', '.join(siblings)}"
-    return f" (did you mean {hint}?); {allowed}" if hint else f"; {allowed}"
-
-
-def _dotted(section: type, prefix: str = "") -> list[str]:
-    """Every key of the settings, such as "generator.strength"."""
-    names: list[str] = []
-    for key, kind in _kinds(section).items():
-        names += [f"{prefix}{key}"]
-        names += _dotted(kind, f"{prefix}{key}.") if dataclasses.is_dataclass(kind) else []
-    return names
+def _show(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

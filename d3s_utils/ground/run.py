@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from d3s_utils.ground import paths
 from d3s_utils.ground.files import write_figure, write_table, write_text
 from d3s_utils.ground.profile import load_profile, to_yaml
 from d3s_utils.ground.settings import Profile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Run:
 
     def save_figure(self, name: str, drawn: Axes | Figure) -> Figure:
         """Write figures/<notebook>_<name>.png and .svg (no timestamps); it comes back closed, to be shown once."""
-        figure = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+        figure = drawn.get_figure(root=True)
         write_figure(self.path("figures", f"{self.notebook}_{name}"), figure)
         return figure
 
@@ -55,8 +58,8 @@ class Run:
 def open_run(profile: str, notebook: str, overrides: str = "") -> Run:
     """Open the run `profile` (a name or a YAML file) for `notebook`.
 
-    `overrides` holds single keys: "generator.strength=0.8 dataset.val_per_cell=4". Sets the CPU threads, because sums depend
-    on them.
+    `overrides` holds single keys: "generator.strength=0.8 dataset.val_per_cell=4". Sets the CPU threads, because sums
+    depend on them.
     """
     import torch
 

@@ -1,39 +1,42 @@
-"""What a profile can say: one frozen dataclass per section, with the default, the limits and the meaning of each key.
+"""What a profile can say: one frozen class per section, with the default, the limits and the meaning of each key.
 
-`profile.py` reads a YAML file into these. Limits sit in the annotation (`Annotated[int, at_least(1)]`), so that a value
-out of range is reported together with what is allowed.
+`profile.py` reads a YAML file into these. Limits sit in the annotation, so that a value out of range is reported
+together with what is allowed. Nothing is converted: "1" is no number, and true is no whole one. While a notebook is
+watched, each key that it reads is noted in its journal.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+import os
 from typing import Annotated, Literal
 
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
-@dataclass(frozen=True)
-class Limit:
-    """Closed interval of allowed numbers; None leaves a side open."""
+from d3s_utils.ground import journal
 
-    low: float | None = None
-    high: float | None = None
+KEYS: dict[tuple[type, str], str] = {}  # class and attribute -> dotted key, such as "generator.strength"
 
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(ge=0)]
 
-def at_least(low: float) -> Limit:
-    return Limit(low, None)
-
-
-def between(low: float, high: float) -> Limit:
-    return Limit(low, high)
+settings = dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 
 
-Count = Annotated[int, at_least(1)]
-Whole = Annotated[int, at_least(0)]
-Share = Annotated[float, between(0.0, 1.0)]
-Positive = Annotated[float, at_least(0.0)]
+class Settings:
+    """What every section is, and the profile itself. A key that is read while a journal is kept is noted there."""
+
+    def __getattribute__(self, name: str) -> object:
+        if "D3S_JOURNAL" in os.environ and (key := KEYS.get((type(self), name))):
+            journal.note_setting(key)
+        return object.__getattribute__(self, name)
 
 
-@dataclass(frozen=True)
-class Folders:
+@settings
+class Folders(Settings):
     """Photographs in ImageNet layout: DIR/<wnid>/*.JPEG, or all in one folder with a list of their classes."""
 
     train: str
@@ -42,8 +45,8 @@ class Folders:
     val_labels: str | None = None
 
 
-@dataclass(frozen=True)
-class HubDataset:
+@settings
+class HubDataset(Settings):
     """Photographs of a Hugging Face dataset."""
 
     dataset: str  # a name on the hub, or a folder that `datasets` reads
@@ -54,8 +57,8 @@ class HubDataset:
     label: str = "label"
 
 
-@dataclass(frozen=True)
-class Natural:
+@settings
+class Natural(Settings):
     """The photographs classifiers grow up with. In the pocket world they are rendered, with a habit."""
 
     habit: Share = 0.8  # probability that a class appears on its habitual background
@@ -63,8 +66,8 @@ class Natural:
     val_per_class: Count = 100
 
 
-@dataclass(frozen=True)
-class Dataset:
+@settings
+class Dataset(Settings):
     train_per_cell: Whole = 20  # images per class x background
     val_per_cell: Count = 10
     shard_size: Count = 250  # images per Parquet shard
@@ -72,15 +75,15 @@ class Dataset:
     generated_backgrounds: Count = 20  # pictures of each background and split, with `backgrounds: generate`
 
 
-@dataclass(frozen=True)
-class Generator:
+@settings
+class Generator(Settings):
     model: str = "pocket"  # "pocket", a folder in diffusers layout, or a hub name
     revision: str | None = None
-    size: Annotated[int, at_least(16)] = 64  # side of guide and image, pixels
+    size: Annotated[int, Field(ge=16)] = 64  # side of guide and image, pixels
     steps: Count = 25  # DDIM steps before strength shortens them
     guidance: Positive = 5.0
     strength: Share = 0.9
-    scale: Annotated[float, between(0.05, 1.0)] = 0.4  # side of the pasted photo as a fraction of `size`
+    scale: Annotated[float, Field(ge=0.05, le=1.0)] = 0.4  # side of the pasted photo as a fraction of `size`
     batch_size: Count = 50
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"  # what UNet and autoencoder compute in
     definition: bool = True  # whether the WordNet definition is part of the prompt
@@ -92,8 +95,8 @@ class Generator:
     compile: bool = False  # torch.compile the UNet: slow to start, faster on a GPU
 
 
-@dataclass(frozen=True)
-class Realism:
+@settings
+class Realism(Settings):
     # feature space of the distances: "judge" (the pocket judge), "inception" (FID's own), "auto" (that one if its
     # weights are on disk, else the judge), or a timm model
     features: str = "judge"
@@ -105,13 +108,13 @@ class Realism:
     per_strength: Count = 100  # images per strength in the sweep
 
 
-@dataclass(frozen=True)
-class Verification:
+@settings
+class Verification(Settings):
     # "auto": people's votes if this run's votes.csv holds any, else simulated ones; "csv": the file `votes`
     source: Literal["auto", "simulated", "csv"] = "auto"
     votes: str | None = None  # with source csv: the file of votes
-    votes_per_image: Annotated[int, at_least(1)] = 5  # annotators who see each image
-    session: Annotated[int, at_least(1)] = 25  # pictures an annotator is given at a time
+    votes_per_image: Count = 5  # annotators who see each image
+    session: Count = 25  # pictures an annotator is given at a time
     ask: Literal["all", "candidates"] = "all"  # candidates: only what every model of the panel got wrong (the paper's)
     panel: tuple[str, ...] = ()  # of classifiers, with `ask: candidates`; none named: those of the evaluation
     audit_rate: Share = 0.1  # share of the other images that is asked about as well, to know their label error
@@ -120,15 +123,15 @@ class Verification:
     gold_least: Share = 0.7  # accuracy on gold (mean over yes and no) below which an annotator is reported
     leave_out: bool = False  # whether the votes of those reported are left out
     judge: str = "pocket"  # in whose eyes simulated annotators see: "pocket", a folder, or "none": they believe
-    workers: Annotated[int, at_least(3)] = 25  # simulated annotators
+    workers: Annotated[int, Field(ge=3)] = 25  # simulated annotators
     spammers: Whole = 2  # those of them who do not look
     error_low: Share = 0.005  # the best simulated annotator's rate of slips
     error_high: Share = 0.08  # the worst one's
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    # with weights train: rows of classifiers.ZOO; with pretrained: "original", "newer", rows of zoo.csv, names of timm
+@settings
+class Evaluation(Settings):
+    # with weights train: rows of networks.NETWORKS; with pretrained: "original", "newer", rows of zoo.csv, names of timm
     models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")
     weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
     zoo: str | None = None  # a CSV like d3s_utils/zoo.csv with rows of your own
@@ -140,15 +143,15 @@ class Evaluation:
     rule: Literal["unanimity", "majority", "dawid_skene"] = "majority"  # which images count as verified
 
 
-@dataclass(frozen=True)
-class Disentanglement:
-    backbone: str = "resnet"  # a row of classifiers.ZOO, for small pictures, or a timm name
+@settings
+class Disentanglement(Settings):
+    backbone: str = "resnet"  # a row of networks.NETWORKS, for small pictures, or a timm name
     pretrained: bool = False  # whether the backbone starts from timm's weights
     background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
-    # rows of penalties.PENALTIES
+    # rows of the files in disentanglement/penalties
     penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic", "hsic_whitened")
     trains: Literal["projectors", "backbone"] = "projectors"  # what a penalty trains; "backbone" is the paper's way
-    width: Annotated[int, at_least(2)] = 32  # features of the projectors, both parts together
+    width: Annotated[int, Field(ge=2)] = 32  # features of the projectors, both parts together
     views: Count = 4  # augmented copies of each image whose frozen features are kept
     backbone_epochs: Count = 5
     backbone_batch_size: Count = 32  # D3S images per step, and as many natural ones
@@ -160,45 +163,62 @@ class Disentanglement:
     warmup_lr: Positive = 0.05  # SGD during the warm-up
     weight: Positive = 1.0  # times the weight that each penalty brings along
     # for large data and long training of a backbone:
-    image_size: Annotated[int, at_least(8)] | None = None  # side of the pictures, which then stay on disk; null: memory
+    image_size: Annotated[int, Field(ge=8)] | None = None  # side of the pictures, which then stay on disk; null: memory
     precision: Literal["float32", "bfloat16"] = "float32"  # what the backbone computes in; penalties stay in float32
     save_every: Whole = 0  # steps after which a killed training can go on from where it was; 0: it starts again
     workers: Count = 1  # processes that share the images of a step through Ray Train, a GPU each where there are any
 
 
-@dataclass(frozen=True)
-class Probes:
+@settings
+class Probes(Settings):
     seeds: Count = 3
     hidden: Count = 128  # width of the MLP probe
     steps: Count = 300
     families: Count = 4  # counterfactual families: one seed and one guide background each ...
-    foregrounds: Annotated[int, at_least(2)] = 3  # ... with so many photographs, under every background
+    foregrounds: Annotated[int, Field(ge=2)] = 3  # ... with so many photographs, under every background
 
 
-@dataclass(frozen=True)
-class Spurious:
+@settings
+class Spurious(Settings):
     permutations: Count = 5
-    correlations: tuple[Annotated[float, between(0.0, 1.0)], ...] = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+    correlations: tuple[Share, ...] = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
-@dataclass(frozen=True)
-class Profile:
+@settings
+class Profile(Settings):
     """One run, complete. `name` comes from the file, not from a key."""
 
     name: str
     seed: Whole = 0
+    # added to `seed`, it draws first weights, the order of images and every augmentation of everything that is trained;
+    # images, votes and probes keep `seed`
+    training_seed: Whole = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: Count = 2  # CPU threads; part of the recipe, because sums depend on their order
     foregrounds: Literal["pocket"] | Folders | HubDataset = "pocket"
     classes: int | Literal["all"] | tuple[str, ...] = 10
     backgrounds: str = "pocket"  # a folder DIR/<background>/*.jpg; or "generate": made once from text
     recipe: str = "background"  # a name in d3s_utils/recipes, or a YAML file: what the prompts say
-    natural: Natural = field(default_factory=Natural)
-    dataset: Dataset = field(default_factory=Dataset)
-    generator: Generator = field(default_factory=Generator)
-    realism: Realism = field(default_factory=Realism)
-    verification: Verification = field(default_factory=Verification)
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    disentanglement: Disentanglement = field(default_factory=Disentanglement)
-    probes: Probes = field(default_factory=Probes)
-    spurious: Spurious = field(default_factory=Spurious)
+    natural: Natural = Natural()
+    dataset: Dataset = Dataset()
+    generator: Generator = Generator()
+    realism: Realism = Realism()
+    verification: Verification = Verification()
+    evaluation: Evaluation = Evaluation()
+    disentanglement: Disentanglement = Disentanglement()
+    probes: Probes = Probes()
+    spurious: Spurious = Spurious()
+
+    @property
+    def training_key(self) -> int:
+        """Takes the place of `seed` in the keys of everything that is trained."""
+        return self.seed + self.training_seed
+
+
+SECTIONS = {each.name: type(each.default) for each in dataclasses.fields(Profile) if isinstance(each.default, Settings)}
+KEYS |= {(Profile, each.name): each.name for each in dataclasses.fields(Profile) if each.name not in SECTIONS}
+KEYS |= {
+    (kind, each.name): f"{section}.{each.name}"
+    for section, kind in SECTIONS.items()
+    for each in dataclasses.fields(kind)
+}

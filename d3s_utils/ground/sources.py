@@ -37,9 +37,13 @@ def modules() -> dict[str, Path]:
 def imports(module: str) -> frozenset[str]:
     """The modules of this package that `module` imports, at its top or inside a function.
 
-    `from d3s_utils.room import name` counts as an import of the module in which the room's __init__ found `name`.
+    `from d3s_utils.room import name` counts as an import of the module in which the room's __init__ found `name`. One
+    that uses `pkgutil` finds the others of its folder by itself, so it counts as importing all of them.
     """
-    return imports_of(_tree(module), module)
+    tree, folder = _tree(module), module.rpartition(".")[0]
+    plugged = any(isinstance(node, ast.Import) and node.names[0].name == "pkgutil" for node in ast.walk(tree))
+    beside = {name for name in modules() if name.rpartition(".")[0] == folder} if plugged else set()
+    return imports_of(tree, module) | beside - {module}
 
 
 def imports_of(tree: ast.AST, module: str = "") -> frozenset[str]:
@@ -108,6 +112,12 @@ def digest_of(names: Iterable[str]) -> str:
 @functools.cache
 def _digest(module: str) -> str:
     return hashlib.sha256(ast.dump(without_docstrings(_tree(module))).encode()).hexdigest()
+
+
+def forget() -> None:
+    """Read every module again when next asked: files may have changed since this process looked."""
+    for known in (modules, imports, reached, _digest, _tree):
+        known.cache_clear()
 
 
 @functools.cache

@@ -26,6 +26,31 @@ def wilson(hits: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[np.ndarr
     return 100 * np.clip(centre - half, 0, 1), 100 * np.clip(centre + half, 0, 1)
 
 
+def with_wilson(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """`table` with `hits` and `n` made into percent: `name`, NaN where n is 0, with `low` and `high` (95 % Wilson).
+
+    The one form in which a share of independent things is reported. These three and `n` come last, and `hits` goes.
+    """
+    hits, n = table["hits"], table["n"]
+    low, high = wilson(hits, n)
+    share = {name: 100 * hits / n.where(n > 0), "low": low, "high": high, "n": n}
+    return table.drop(columns=["hits", "n"]).assign(**share)
+
+
+def share_by(table: pd.DataFrame, name: str, *columns: str, sort: bool = False) -> pd.DataFrame:
+    """How many of the rows are a `hit` (column, bool), for each combination of `columns` (none: one row for all).
+
+    Args:
+        sort: order the groups by their values; else they come as they first appear.
+
+    Returns:
+        `columns`, then `name`, `low`, `high` (percent, 95 % Wilson) and `n` (rows in the group).
+    """
+    keys = list(columns) or (lambda _: 0)
+    groups = table.assign(hit=table["hit"].astype(int)).groupby(keys, observed=True, dropna=False, sort=sort)["hit"]
+    return with_wilson(groups.agg(hits="sum", n="size").reset_index(drop=not columns), name)
+
+
 def accuracy_by(predictions: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Top-1 accuracy for each combination of `columns` (none: one row for all).
 
@@ -35,12 +60,8 @@ def accuracy_by(predictions: pd.DataFrame, *columns: str) -> pd.DataFrame:
     Returns:
         `columns`, then `accuracy`, `low`, `high` (percent, 95 % Wilson) and `n` (rows in the group).
     """
-    hits = predictions.assign(hit=(predictions["guess"] == predictions["label"]).astype(int))
-    groups = hits.groupby(list(columns), observed=True, dropna=False) if columns else hits.groupby(lambda _: 0)
-    table = groups["hit"].agg(hits="sum", n="size").reset_index(drop=not columns)
-    table["accuracy"] = 100 * table["hits"] / table["n"]
-    table["low"], table["high"] = wilson(table["hits"], table["n"])
-    return table[[*columns, "accuracy", "low", "high", "n"]]
+    hits = predictions.assign(hit=predictions["guess"] == predictions["label"])
+    return share_by(hits, "accuracy", *columns, sort=True)
 
 
 def cluster_bootstrap(

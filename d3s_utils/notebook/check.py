@@ -1,80 +1,72 @@
-"""Compare a run with the committed reference, within stated tolerances, and say what differs.
+"""Say whether a run supports the findings of the committed reference.
 
-    python -m d3s_utils check --profile pocket            compare; exit status 1 if anything differs
-    python -m d3s_utils check --profile pocket --update   make this run the reference
+    python -m d3s_utils check --profile pocket                  compare; exit status 1 if a finding changed
+    python -m d3s_utils check --profile pocket --update         make this run the reference
+    python -m d3s_utils check --profile pocket --spread RUN...  measure the spread over training seeds from runs
 
-Sums in another order, another processor or another number of threads end in slightly other images and networks, so
-numbers are compared within the tolerances of outputs/reference/<run>/tolerances.yaml:
+`findings.py` says when a finding has changed. Files, their columns and the rows of the tables (by their words; tables
+of single images aside) must be there. The numbers in the tables are counted and not judged: what matters of them is in
+the ledger.
 
-    columns:                      # allowed difference by column, in the units of the column
-      accuracy: 6
-      loss: {relative: 0.3}       # a fraction of the reference
-    tables:                       # the same, for one table
-      04_disentanglement_training_curves: {rows: any, columns: {accuracy: 15}}
-      03_classifier_evaluation_failures: {rows: any}
-    claims: {zoo_drop: 10}        # by id; "ignore" skips
+Runs that differ in the training seed alone are made in folders of their own, each from a copy of the first, so that
+nothing is drawn again (a run is named after its profile):
 
-`rows: any` compares the columns alone, for tables of single images. A number inside an interval (columns low and high)
-agrees when it lies inside the reference's interval widened by the tolerance; low and high follow it. Columns not named
-have `default`: 6 in columns of percentages, 0.06 where no number exceeds 1.5.
+    for seed in 1 2 3; do
+        mkdir -p outputs/seed$seed && cp -a outputs/pocket outputs/seed$seed/
+        make all PROFILE=pocket SET="training_seed=$seed" D3S_OUTPUTS=outputs/seed$seed
+    done
+    python -m d3s_utils check --profile pocket --spread outputs/pocket outputs/seed?/pocket
 """
 
 from __future__ import annotations
 
-import argparse
-import fnmatch
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
-from d3s_utils.ground.files import read_table, write_bytes
-from d3s_utils.ground.profile import load_profile
+from d3s_utils.ground.errors import D3SError
+from d3s_utils.ground.files import read_table, write_bytes, write_table
+from d3s_utils.notebook.findings import Findings, compare_claims
+from d3s_utils.notebook.spread import read_spread
 
-POINTS = 6.0  # percentage points
-SHARE = 0.06
 LARGEST = 200_000  # bytes; larger tables and figures stay out of the repository
-INTERVAL = ("low", "high")
-SHOWN = 5  # differing cells named per column
-UNCOMPARED = {"seconds", "profile"}  # columns that may be anything
+SHOWN = 5  # rows named per table
+UNCOMPARED = {"source", "device", "profile"}  # words that may differ: who voted, and where it ran
 
 
-@dataclass(frozen=True)
-class Tolerances:
-    """The content of tolerances.yaml; every part may be missing."""
+@dataclass
+class Report:
+    """What a comparison found, a line each."""
 
-    default: float | dict | None = None
-    columns: dict = field(default_factory=dict)
-    tables: dict = field(default_factory=dict)
-    claims: dict = field(default_factory=dict)
+    findings: Findings
+    missing: list[str] = field(default_factory=list)  # files, columns, rows and claims
+    notes: list[str] = field(default_factory=list)
 
-    def of_table(self, name: str) -> dict:
-        """Settings of the table `name`; the first pattern that fits wins."""
-        return next((rules for pattern, rules in self.tables.items() if fnmatch.fnmatch(name, pattern)), {})
+    @property
+    def failed(self) -> bool:
+        return bool(self.findings.changed or self.missing)
 
-    def of_column(self, table: str, column: str) -> float | dict | str | None:
-        return self.of_table(table).get("columns", {}).get(column, self.columns.get(column, self.default))
-
-
-def read_tolerances(reference: Path) -> Tolerances:
-    """Raises D3SError for an unknown key, so that a slip cannot loosen the comparison unseen."""
-    path = reference / "tolerances.yaml"
-    given = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
-    try:
-        return Tolerances(**given)
-    except TypeError:
-        raise D3SError(
-            f"{path} may have the keys default, columns, tables and claims, not {', '.join(given)}."
-        ) from None
+    def lines(self) -> Iterator[str]:
+        found = self.findings
+        outside = len(found.outside) + len(found.changed)
+        changed = f"{len(found.changed) or 'no'} finding{'s' * (len(found.changed) > 1)} changed"
+        missing = f", {len(self.missing)} missing" if self.missing else ""
+        yield f"{found.compared} numbers compared, {outside} outside their tolerance, {changed}{missing}"
+        for title, lines in (
+            ("changed", found.changed),
+            ("missing", self.missing),
+            ("outside their tolerance, the finding stands", found.outside),
+            ("besides", self.notes),
+        ):
+            yield from [f"{title}:", *(f"  {line}" for line in lines)] if lines else []
 
 
-def compare(run: Path, reference: Path) -> list[str]:
-    """One line for every difference between the tables, figures and claims of `run` and of `reference`.
+def compare(run: Path, reference: Path) -> Report:
+    """Whether the findings, files and columns of `reference` are those of `run`.
 
     Raises:
         D3SError: if one of the two is not there.
@@ -82,133 +74,99 @@ def compare(run: Path, reference: Path) -> list[str]:
     for folder, mend in ((run, f"make all PROFILE={run.name}"), (reference, "make a reference with --update")):
         if not (folder / "claims.csv").is_file():
             raise D3SError(f"There is no {folder}/claims.csv to compare; {mend}.")
-    tolerances = read_tolerances(reference)
-    differences = []
-    for path in sorted((reference / "tables").glob("*.csv")):
-        other = run / "tables" / path.name
-        if other.is_file():
-            differences += compare_tables(path.stem, read_table(path), read_table(other), tolerances)
-        else:
-            differences.append(f"tables/{path.name}: missing")
-    for path in sorted((reference / "figures").glob("*.png")):
-        if not (run / "figures" / path.name).is_file():
-            differences.append(f"figures/{path.name}: missing")
-    ledgers = (read_table(folder / "claims.csv") for folder in (reference, run))
-    return differences + compare_claims(*ledgers, tolerances)
+    old, new = (read_table(folder / "claims.csv") for folder in (reference, run))
+    whole = set(old.columns) <= set(new.columns)  # else the missing column is named among the files
+    report = Report(compare_claims(old, new, read_spread(reference)) if whole else Findings())
+    report.missing += report.findings.missing
+    report.notes += report.findings.notes
+    compare_files(run, reference, report)
+    return report
 
 
-def compare_tables(name: str, reference: pd.DataFrame, run: pd.DataFrame, tolerances: Tolerances) -> list[str]:
-    """The differences between two versions of one table, rows matched by their words."""
-    missing, extra = (sorted(set(a.columns) - set(b.columns)) for a, b in ((reference, run), (run, reference)))
-    if missing or extra:
-        return [f"{name}: columns differ (missing: {missing or 'none'}; new: {extra or 'none'})"]
-    if tolerances.of_table(name).get("rows") == "any":
-        return []
-    keys = [column for column in reference.columns if not is_number(reference[column]) and column not in UNCOMPARED]
-    keys = [column for column in keys if tolerances.of_column(name, column) != "ignore"]
+def compare_files(run: Path, reference: Path, report: Report) -> None:
+    """Add to `report` every file, column and row that is missing or new."""
+    wanted = {f"tables/{path.name}": header(path) for path in sorted((reference / "tables").glob("*.csv"))}
+    wanted |= {name: header(reference / name) for name in ("claims.csv", "runtime.csv") if (reference / name).is_file()}
+    if (reference / "files.csv").is_file():
+        listed = read_table(reference / "files.csv").groupby("file", sort=False)["column"]
+        wanted |= {name: list(columns.dropna()) for name, columns in listed}
+    wanted |= {f"figures/{path.name}": [] for path in sorted((reference / "figures").glob("*.png"))}
+    counted = np.zeros(2, int)
+    for name, columns in wanted.items():
+        if not (run / name).is_file():
+            report.missing.append(name)
+            continue
+        own = header(run / name) if columns else []
+        report.missing += [f"{name}: column {column}" for column in columns if column not in own]
+        report.notes += [f"{name}: column {column} is new" for column in own if column not in columns]
+        if name.startswith("tables/") and (reference / name).is_file() and set(columns) <= set(own):
+            counted += compare_rows(name, *(read_table(folder / name) for folder in (reference, run)), report)
+    if counted[0]:
+        report.notes.append(
+            f"tables: {counted[1]} of {counted[0]} numbers are beyond both their intervals (not judged)"
+        )
+
+
+def header(path: Path) -> list[str]:
+    """The columns of a table, read without its rows."""
+    if path.suffix == ".parquet":
+        from pyarrow.parquet import read_schema
+
+        return read_schema(path).names
+    return list(pd.read_csv(path, nrows=0).columns)
+
+
+def compare_rows(name: str, reference: pd.DataFrame, run: pd.DataFrame, report: Report) -> tuple[int, int]:
+    """Add missing and new rows; returns how many numbers with an interval there are, and how many are beyond both."""
+    if "image_id" in reference.columns:  # single images, which may be others
+        return 0, 0
+    keys = [column for column in reference.columns if is_word(reference[column]) and column not in UNCOMPARED]
     old, new = keyed(reference, keys), keyed(run, keys)
-    if not old.index.sort_values().equals(new.index.sort_values()):
-        gone, come = show(old.index.difference(new.index)), show(new.index.difference(old.index))
-        return [f"{name}: rows differ ({len(old)} in the reference, {len(new)} here; missing: {gone}; new: {come})"]
-    new = new.loc[old.index]
-    skipped = {*keys, *UNCOMPARED, *(INTERVAL if set(INTERVAL) <= set(reference.columns) else ())}
-    numbers = [column for column in reference.columns if column not in skipped]
-    return [line for column in numbers for line in compare_column(name, column, old, new, tolerances)]
+    if keys:
+        report.missing += named(name, old.index.difference(new.index, sort=False))
+        report.notes += [f"{line} is new" for line in named(name, new.index.difference(old.index, sort=False))]
+    both = old.index.intersection(new.index)
+    return beyond_intervals(old.loc[both], new.loc[both])
+
+
+def is_word(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column)  # which bools are
 
 
 def keyed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """`table` indexed by the columns `keys` and a count that tells repeated ones apart."""
-    words = table[keys].astype(str)
-    count = words.groupby(keys, sort=False).cumcount() if keys else pd.Series(range(len(table)), table.index)
-    return table.set_index(pd.MultiIndex.from_arrays([*(words[key] for key in keys), count], names=[*keys, "#"]))
+    """`table` indexed by its words and a count that tells repeated ones apart."""
+    words = table[keys].astype(str).agg("/".join, axis=1) if keys else pd.Series("", table.index)
+    return table.set_index(pd.MultiIndex.from_arrays([words, words.groupby(words).cumcount()]))
 
 
-def compare_column(
-    name: str, column: str, reference: pd.DataFrame, run: pd.DataFrame, tolerances: Tolerances
-) -> list[str]:
-    """The cells of one column of numbers that lie too far apart, at most `SHOWN` by name and the rest counted."""
-    rule = tolerances.of_column(name, column)
-    if rule == "ignore":
-        return []
-    old, new = (pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float) for table in (reference, run))
-    allowed = allowance(old, rule)
-    low, high = spans(reference, old) if column != "n" else (old, old)
-    off = ~((new >= low - allowed) & (new <= high + allowed) | np.isnan(old) & np.isnan(new))
-    if not off.any():
-        return []
-    lines = [
-        f"{name}: {column} of {row_name(reference.index[row])} is {new[row]:.4g}, "
-        f"reference {old[row]:.4g}, allowed {allowed[row]:.3g}"
-        for row in np.flatnonzero(off)[:SHOWN]
-    ]
-    return lines + ([f"{name}: {column} differs in {off.sum()} rows of {len(off)}"] if off.sum() > SHOWN else [])
+def named(table: str, rows: pd.MultiIndex) -> list[str]:
+    more = [f"{table}: {len(rows) - SHOWN} rows more"] if len(rows) > SHOWN else []
+    return [f"{table}: row {words}{f' ({count + 1})' if count else ''}" for words, count in rows[:SHOWN]] + more
 
 
-def row_name(key: tuple | int) -> str:
-    """A row of a `keyed` table in words; one without words by its number."""
-    words = key[:-1] if isinstance(key, tuple) else ()  # pandas makes a plain index of a single level
-    return "/".join(map(str, words)) or f"row {key}"
-
-
-def spans(reference: pd.DataFrame, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of each value where the table has one around it, else the value itself twice."""
-    if not set(INTERVAL) <= set(reference.columns):
-        return values, values
-    low, high = (reference[name].to_numpy(dtype=float) for name in INTERVAL)
-    inside = (low <= values) & (values <= high)  # else the interval is that of another column
-    return np.where(inside, low, values), np.where(inside, high, values)
-
-
-def allowance(reference: np.ndarray, rule: float | dict | None) -> np.ndarray:
-    """How far each number of a column may be off. A rule is a number, {relative: share} or both in one mapping."""
-    if isinstance(rule, dict):
-        return rule.get("absolute", 0.0) + rule.get("relative", 0.0) * np.abs(reference)
-    if rule is None:
-        largest = np.nanmax(np.abs(reference), initial=0.0)
-        rule = POINTS if largest > 1.5 else SHARE
-    return np.full(len(reference), float(rule))
-
-
-def compare_claims(reference: pd.DataFrame, run: pd.DataFrame, tolerances: Tolerances) -> list[str]:
-    """Claims that came, went, moved too far, or changed their status by more than a borderline difference."""
-    old, new = reference.set_index("id"), run.set_index("id")
-    differences = [f"claim {id}: missing" for id in old.index.difference(new.index)]
-    differences += [f"claim {id}: not in the reference" for id in new.index.difference(old.index)]
-    for id in old.index.intersection(new.index, sort=False):
-        rule = tolerances.claims.get(id, tolerances.claims.get(str(id).split("/")[0]))
-        before, after = old.loc[id], new.loc[id]
-        if rule == "ignore":
+def beyond_intervals(reference: pd.DataFrame, run: pd.DataFrame) -> tuple[int, int]:
+    """Of two tables with the same rows: numbers within `low` and `high`, and those that the intervals part."""
+    if not {"low", "high"} <= set(reference.columns) & set(run.columns) or reference.empty:
+        return 0, 0
+    (old_low, old_high), (low, high) = (table[["low", "high"]].to_numpy(dtype=float).T for table in (reference, run))
+    for column in reference.columns:
+        if column in ("low", "high", "n") or is_word(reference[column]) or is_word(run[column]):
             continue
-        ran = pd.notna(before["measured"]), pd.notna(after["measured"])
-        if ran[0] != ran[1] or (not ran[0] and before["status"] != after["status"]):
-            differences.append(f"claim {id}: {after['status']}, reference {before['status']}")
-        elif ran[0] and not close(before, after, rule):
-            differences.append(
-                f"claim {id}: {after['measured']:.4g} ({after['status']}), "
-                f"reference {before['measured']:.4g} ({before['status']})"
-            )
-    return differences
+        old, new = (table[column].to_numpy(dtype=float) for table in (reference, run))
+        if ((old_low <= old) & (old <= old_high) | np.isnan(old)).all():
+            towards = np.where(new > old, np.hypot(old_high - old, new - low), np.hypot(old - old_low, high - new))
+            return len(old), int((np.abs(new - old) > towards).sum())
+    return 0, 0
 
 
-def close(reference: pd.Series, run: pd.Series, rule: float | dict | None) -> bool:
-    """Whether a claim's number is as close as `rule` asks; by default `POINTS` in percent and a quarter otherwise."""
-    if rule is None and reference.get("unit") != "%":
-        rule = {"relative": 0.25}
-    allowed = allowance(np.array([reference["measured"]], dtype=float), POINTS if rule is None else rule)[0]
-    return abs(run["measured"] - reference["measured"]) <= allowed
-
-
-def is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-
-
-def show(index: pd.Index) -> str:
-    names = [row_name(key) for key in index[:SHOWN]]
-    return ", ".join(names) + (", ..." if len(index) > SHOWN else "") or "none"
+# The command ----------------------------------------------------------------------------------------------------------
 
 
 def update(run: Path, reference: Path) -> list[str]:
-    """Make the tables, PNG figures, ledger and runtimes of `run` the reference; returns what was too large to keep."""
+    """Make the tables, PNG figures, ledger and runtimes of `run` the reference; returns what was too large to keep.
+
+    files.csv lists the columns of the tables that are not kept.
+    """
     if not (run / "claims.csv").is_file():
         raise D3SError(f"There is no finished run in {run}; `make all PROFILE={run.name}` makes one.")
     left_out = []
@@ -221,29 +179,17 @@ def update(run: Path, reference: Path) -> list[str]:
                 write_bytes(reference / folder / path.name, path.read_bytes())
     for name in ("claims.csv", "runtime.csv"):
         write_bytes(reference / name, (run / name).read_bytes())
+    write_table(reference / "files.csv", list_files(run, left_out))
     return left_out
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils check", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help="taken for symmetry, has no effect here")
-    parser.add_argument("--update", action="store_true", help="make this run the reference")
-    given = parser.parse_args(arguments)
-
-    def command() -> int:
-        name = load_profile(given.profile, given.overrides).name
-        run, reference = paths.outputs() / name, paths.REFERENCE / name
-        if given.update:
-            left_out = update(run, reference)
-            print(f"{reference} now holds this run" + (f"; too large: {', '.join(left_out)}" if left_out else ""))
-            return 0
-        differences = compare(run, reference)
-        print("\n".join(differences or [f"check: {run} agrees with {reference} within the tolerances"]))
-        return int(bool(differences))
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def list_files(run: Path, left_out: list[str]) -> pd.DataFrame:
+    """file, column of the tables of `run` that a reference does not keep; a large figure has no column."""
+    kept = ("claims.csv", "runtime.csv")
+    top = sorted(path.name for path in run.glob("*") if path.suffix in (".csv", ".parquet") and path.name not in kept)
+    rows = [
+        (name, column)
+        for name in [*top, *left_out]
+        for column in (header(run / name) if name.endswith((".csv", ".parquet")) else [None])
+    ]
+    return pd.DataFrame(rows, columns=["file", "column"])

@@ -1,252 +1,172 @@
-"""Execute one notebook under a profile, so that what looks finished is finished.
+"""Execute notebooks under a profile, those that have to run again, so that what looks finished is finished.
 
-    python -m d3s_utils run notebooks/01_generation.ipynb --profile pocket --set "generator.strength=0.8"
+    python -m d3s_utils run 01 02 03 --if-changed --profile pocket --set "generator.strength=0.8"
 
-A notebook runs under a hidden name and gets its own only at the very end, after its page and its runtime are written:
-killed at any moment, it leaves no file that make would take for done. A notebook that fails is kept as
-`NN_name.failed.ipynb`, to be read. papermill alone does neither, and only warns about a mistyped parameter.
+A notebook runs under a hidden name and gets its own only at the very end, after its page, its runtime and the record of
+what it rests on are written: killed at any moment, it leaves nothing that counts as done. A notebook that fails is kept
+as `NN_name.failed.ipynb`, to be read. papermill alone does neither, and only warns about a mistyped parameter.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import os
-import re
 import shutil
 import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from d3s_utils.ground import paths
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground import journal, paths
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_json, write_text
-from d3s_utils.ground.profile import load_profile, to_yaml
-
-# jsonschema would build the grammar of international URLs at import: two seconds, for a check nothing here asks for.
-sys.modules.setdefault("rfc3987_syntax", None)
-
-SAMPLE_SECONDS = 0.25  # between two looks at the kernel's memory
-MTIME_STEP = 2.0  # seconds, the coarsest that file systems tell times in
-
-
-@dataclass(frozen=True)
-class Files:
-    """What running one notebook leaves in the folder of its run."""
-
-    folder: Path
-    name: str  # such as "01_generation"
-
-    @property
-    def finished(self) -> Path:
-        return self.folder / "notebooks" / f"{self.name}.ipynb"
-
-    @property
-    def failed(self) -> Path:
-        return self.finished.with_suffix(".failed.ipynb")
-
-    @property
-    def part(self) -> Path:
-        return self.finished.with_name(f".{self.name}.part.ipynb")
-
-    @property
-    def page(self) -> Path:
-        return self.folder / "html" / f"{self.name}.html"
-
-    @property
-    def runtime(self) -> Path:
-        return self.folder / "runtime" / f"{self.name}.json"
-
-    def clear(self) -> None:
-        """Remove what an earlier attempt left, so that nothing old stands beside the tables of this one."""
-        for path in (self.finished, self.failed, self.part, self.page, self.runtime):
-            path.unlink(missing_ok=True)
-
-    def drop_older(self, moment: float) -> None:
-        """Remove tables and figures that this notebook left before `moment` and has not written again since.
-
-        They are those of other votes or settings, and the report would show them as if they were of this run.
-        """
-        for kind in ("tables", "figures"):
-            for path in (self.folder / kind).glob(f"{self.name}_*"):
-                if path.stat().st_mtime < moment - MTIME_STEP:
-                    path.unlink(missing_ok=True)
+from d3s_utils.ground.profile import load_profile
+from d3s_utils.ground.settings import Profile
+from d3s_utils.notebook import fresh
+from d3s_utils.notebook.fresh import Files, shown
+from d3s_utils.notebook.kernel import execute
 
 
 def run_notebook(notebook: Path, profile: str, overrides: str = "") -> Path:
-    """Execute `notebook` under `profile` and return the finished copy.
+    """Execute `notebook` under `profile`, whether or not it has to run again, and return the finished copy.
 
     Raises:
         D3SError: for a profile that is not valid, a notebook without the two parameters, or a notebook that fails; then
             the copy with the failing cell lies beside as `.failed.ipynb`.
     """
     settings = load_profile(profile, overrides)
-    if not notebook.is_file():
-        raise D3SError(f"There is no notebook {notebook}; give one of notebooks/*.ipynb.")
-    files = Files(paths.outputs() / settings.name, notebook.stem)
+    files = Files(paths.outputs() / settings.name, _existing(notebook).stem)
     with one_at_a_time(files.folder):
-        files.clear()
         say(f"{files.name}: running under profile {settings.name}")
-        begun = time.time()
-        runtime = execute(notebook, {"profile": profile, "overrides": overrides}, files)
-        write_json(files.runtime, {"notebook": files.name, **runtime, "device": describe_device(settings.device)})
-        write_page(files)
-        files.drop_older(begun)
-        os.replace(files.part, files.finished)
-    say(f"{files.name}: done in {runtime['seconds']:.0f} s, at most {runtime['peak_memory_mb']:.0f} MB")
+        _run(notebook, settings, {"profile": profile, "overrides": overrides})
     return files.finished
 
 
-def execute(notebook: Path, parameters: dict[str, str], files: Files) -> dict[str, float]:
-    """Run every cell of `notebook` into `files.part`. Returns seconds, peak_memory_mb and host_cores.
+def run_stale(notebooks: Iterable[Path], profile: str, overrides: str = "") -> Path:
+    """Execute those of `notebooks`, in order, that have to run again (see `fresh`); returns the folder of the run.
+
+    Whoever else works in that folder at the same time shares the work: a notebook is looked at again when its turn
+    comes.
 
     Raises:
-        D3SError: for an unknown parameter or a cell that fails.
+        D3SError: as `run_notebook`, from the first that fails; those after it do not run.
     """
-    import papermill
-
-    check_parameters(notebook, parameters)
-    files.part.parent.mkdir(parents=True, exist_ok=True)
-    threading.Thread(target=_import_nbconvert, daemon=True).start()  # while the kernel works
-    start = time.perf_counter()
-    try:
-        with quiet_kernel() as config, watched_memory() as memory:
-            papermill.execute_notebook(
-                notebook,
-                files.part,
-                parameters,
-                kernel_name="python3",
-                start_timeout=300,  # a busy machine is slow, not broken
-                cwd=paths.ROOT,
-                progress_bar=False,
-                stdout_file=sys.stdout,
-                stderr_file=sys.stderr,
-                config=config,
-                extra_arguments=["--IPKernelApp.log_level=50"],  # it calls its own shutdown an error
-            )
-    except papermill.PapermillExecutionError as error:
-        os.replace(files.part, files.failed)
-        raise D3SError(explain(error, files)) from None
-    except Exception as error:  # the kernel died, or could not start
-        if files.part.exists():
-            os.replace(files.part, files.failed)
-        kind = type(error).__name__
-        raise D3SError(
-            f"{files.name}: the kernel stopped ({kind}: {error}); if memory ran out, lower generator.batch_size."
-        ) from error
-    seconds = time.perf_counter() - start
-    return {"seconds": round(seconds, 2), "peak_memory_mb": round(max(memory), 1), "host_cores": os.cpu_count()}
+    settings = load_profile(profile, overrides)
+    folder = paths.outputs() / settings.name
+    for notebook in map(_existing, notebooks):
+        if _is_settled(notebook, settings):
+            continue
+        with one_at_a_time(folder):
+            reasons, record = fresh.compare(notebook, settings)
+            if reasons:
+                more = f" ({len(reasons) - 1} more: make why)" if len(reasons) > 1 else ""
+                say(f"{notebook.stem}: running under profile {settings.name}, because {reasons[0]}{more}")
+                _run(notebook, settings, {"profile": profile, "overrides": overrides})
+            else:
+                _renew(notebook, Files(folder, notebook.stem), record)
+    return folder
 
 
-def check_parameters(notebook: Path, given: dict[str, str]) -> None:
-    """Raise D3SError unless the parameters cell of `notebook` declares every name in `given`."""
-    from papermill import inspect_notebook
+def report_stale(folder: Path) -> Path:
+    """Draw the page of the run in `folder` if anything that it shows has changed; returns the page."""
+    if fresh.report_reasons(folder):
+        from d3s_utils.notebook.report import report
 
-    try:
-        declared = inspect_notebook(notebook)
-    except ValueError as error:
-        raise D3SError(f"{notebook.name} names no kernel ({error}); its kernelspec must be python3.") from error
-    unknown = [name for name in given if name not in declared]
-    if unknown:
-        known = ", ".join(declared) or "none: no cell is tagged `parameters`"
-        raise D3SError(f"{notebook.name} has no parameter {', '.join(unknown)}; it declares {known}.")
+        with one_at_a_time(folder):
+            if fresh.report_reasons(folder):
+                report(folder)
+                fresh.keep_report(folder)
+    return folder / "html" / "index.html"
 
 
-def explain(error: Exception, files: Files) -> str:
-    """One sentence for a D3SError raised in the notebook; for anything else the end of its traceback as well."""
-    if error.ename == "D3SError":
-        return f"{files.name}: {error.evalue}"
-    text = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
-    tail = "\n".join(text.splitlines()[-25:])
-    return f"{tail}\n{files.name}: {error.ename} in cell {error.exec_count}; the whole of it is in {files.failed}."
+def tell_why(notebooks: Iterable[Path], profile: str, overrides: str = "") -> None:
+    """Say what has changed since each notebook last ran under `profile`, in a line each, or that nothing has."""
+    settings = load_profile(profile, overrides)
+    for notebook in map(_existing, notebooks):
+        for reason in fresh.why(notebook, settings) or ["nothing has changed since its last run"]:
+            say(f"{notebook.stem}: {reason}")
+
+
+def find_notebook(name: str) -> Path:
+    """The notebook that a number ("03") or a path means.
+
+    Raises:
+        D3SError: if there is none.
+    """
+    if name.endswith(".ipynb"):
+        return _existing(Path(name))
+    found = sorted(paths.NOTEBOOKS.glob(f"{name}_*.ipynb")) if name.isdigit() else []
+    if len(found) != 1:
+        known = ", ".join(sorted(path.stem[:2] for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")))
+        raise D3SError(f"There is no notebook {name!r}; give a number ({known}) or the path of an .ipynb file.")
+    return found[0]
+
+
+def _existing(notebook: Path) -> Path:
+    if not notebook.is_file():
+        raise D3SError(f"There is no notebook {notebook}; give one of notebooks/*.ipynb.")
+    return notebook
+
+
+def _is_settled(notebook: Path, settings: Profile) -> bool:
+    """Whether nothing at all is to be done for `notebook`, not even to its page or its record."""
+    reasons, record = fresh.compare(notebook, settings)
+    return not reasons and record == fresh.read_record(Files(paths.outputs() / settings.name, notebook.stem).record)
+
+
+def _run(notebook: Path, settings: Profile, parameters: dict[str, str]) -> None:
+    files = Files(paths.outputs() / settings.name, notebook.stem)
+    before = fresh.look(notebook)
+    files.clear()
+    runtime = execute(notebook, parameters, files)
+    notes = journal.read(files.journal)
+    write_json(files.runtime, {"notebook": files.name, **runtime, "device": describe_device(settings.device)})
+    write_page(files.part, files)
+    files.drop_others(notes.outputs)
+    fresh.keep(files, settings, before, notes)
+    files.journal.unlink(missing_ok=True)
+    os.replace(files.part, files.finished)
+    say(f"{files.name}: done in {runtime['seconds']:.0f} s, at most {runtime['peak_memory_mb']:.0f} MB")
+
+
+def _renew(notebook: Path, files: Files, record: dict) -> None:
+    """Take over what has changed without a need to run: prose and comments, the look of pages, times of files."""
+    kept = fresh.read_record(files.record)
+    if kept is not None and kept["page"] != record["page"]:
+        from d3s_utils.notebook.pages import take_text
+
+        say(f"{files.name}: its prose has changed; drawing its page again")
+        take_text(notebook, files.finished)
+        write_page(files.finished, files)
+    write_json(files.record, record)
 
 
 @contextlib.contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other notebook of this run is at work: with `make -j2` two would fight over cores and files."""
+def one_at_a_time(folder: Path, wait: bool = True) -> Iterator[None]:
+    """Wait until no other notebook of this run is at work: two would fight over cores and files.
+
+    Raises:
+        D3SError: without `wait`, if another is at work.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise D3SError(f"Another command works in {shown(folder)}; wait for it, or stop it.") from None
+            say(f"waiting for another that works in {shown(folder)}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-@contextlib.contextmanager
-def quiet_kernel() -> Iterator[object]:
-    """A kernel configuration with local sockets: no port races between parallel runs, no warning about encryption."""
-    from traitlets.config import Config
-
-    folder = tempfile.mkdtemp(prefix="d3s-")  # short and absolute: macOS allows a socket 104 characters
-    config = Config()
-    for manager in (config.AsyncKernelManager, config.KernelManager):
-        manager.transport = "ipc"
-        manager.ip = f"{folder}/k"
-    try:
-        yield config
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def watched_memory() -> Iterator[list[float]]:
-    """A list that grows by one sample at a time: the resident memory, in MB, of all children together."""
-    import psutil
-
-    samples, finished = [0.0], threading.Event()
-
-    def watch() -> None:
-        while not finished.wait(SAMPLE_SECONDS):
-            samples.append(sum(map(_resident, psutil.Process().children(recursive=True))) / 1e6)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield samples
-    finally:
-        finished.set()
-        watcher.join()
-
-
-def _resident(process) -> int:
-    """Bytes, 0 for a process that has just ended."""
-    import psutil
-
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
-
-
-def write_page(files: Files) -> None:
-    """The executed notebook as one page that opens offline."""
+def write_page(executed: Path, files: Files) -> None:
+    """An executed notebook as one page that opens offline."""
     import nbformat
 
     from d3s_utils.notebook.pages import notebook_page
 
-    write_text(files.page, notebook_page(nbformat.read(files.part, as_version=4), files.name))
-
-
-def _import_nbconvert() -> None:
-    with contextlib.suppress(ImportError):
-        import nbconvert.exporters  # noqa: F401
-
-
-def write_settings(profile: str, overrides: str = "") -> Path:
-    """Write the resolved profile to <run>/.settings.yaml if it differs from what lies there.
-
-    Its time is what make looks at: it changes when a setting changes, by whatever way, and at no other time.
-    """
-    settings = load_profile(profile, overrides)
-    path = paths.outputs() / settings.name / ".settings.yaml"
-    text = to_yaml(settings)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
-    return path
+    write_text(files.page, notebook_page(nbformat.read(executed, as_version=4), files.name))
 
 
 def describe_device(device: str) -> str:
@@ -261,21 +181,3 @@ def describe_device(device: str) -> str:
 
 def say(text: str) -> None:
     print(text, flush=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils run", description=__doc__.splitlines()[0])
-    parser.add_argument("notebook", type=Path, nargs="?", help="notebooks/NN_name.ipynb")
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help='single keys: "a.b=c d.e=f"')
-    parser.add_argument("--settings", action="store_true", help="only write the resolved profile, if it changed")
-    given = parser.parse_args(arguments)
-    if given.settings:
-        return exit_status(lambda: write_settings(given.profile, given.overrides) and 0)
-    if given.notebook is None:
-        parser.error("a notebook is needed")
-    return exit_status(lambda: run_notebook(given.notebook, given.profile, given.overrides) and 0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d3s_utils.ground.files import write_text
 from d3s_utils.ground.pages import render
 
 if TYPE_CHECKING:
@@ -40,6 +41,25 @@ def without_scripts(notebook: NotebookNode) -> NotebookNode:
                 out for out in cell.outputs if not any(kind in out.get("data", {}) for kind in NEEDS_SCRIPTS)
             ]
     return notebook
+
+
+def take_text(source: Path, finished: Path) -> None:
+    """Give the executed notebook `finished` the prose and comments that its `source` has now; its outputs stay."""
+    import nbformat
+
+    written, executed = (nbformat.read(path, as_version=4) for path in (source, finished))
+    ran = iter([cell for cell in executed.cells if cell.cell_type == "code"])
+    cells = []
+    for cell in written.cells:
+        if cell.cell_type == "code":
+            done = next(ran)
+            if "injected-parameters" in done.metadata.get("tags", []):
+                cells.append(done)
+                done = next(ran)
+            done.source = cell.source
+        cells.append(done if cell.cell_type == "code" else cell)
+    executed.cells = cells
+    write_text(finished, nbformat.writes(executed) + "\n")
 
 
 def notebook_title(notebook: NotebookNode, name: str) -> str:

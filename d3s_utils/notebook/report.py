@@ -5,7 +5,6 @@ python -m d3s_utils report --profile pocket
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import struct
@@ -18,10 +17,9 @@ import pandas as pd
 from d3s_utils.ground import paths
 from d3s_utils.ground.claims import merge_claims
 from d3s_utils.ground.columns import COLUMNS, require_columns
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_table, write_text
 from d3s_utils.ground.pages import render
-from d3s_utils.ground.profile import load_profile
 from d3s_utils.notebook.pages import TEMPLATES, notebook_title
 
 if TYPE_CHECKING:
@@ -217,20 +215,3 @@ def _rows(path: Path) -> str | None:
 
 def _text(value: object) -> str:
     return "" if value is None or pd.isna(value) else str(value)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils report", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help="taken for symmetry, has no effect here")
-    given = parser.parse_args(arguments)
-
-    def command() -> None:
-        page = report(paths.outputs() / load_profile(given.profile, given.overrides).name)
-        print(f"report: {page}")
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

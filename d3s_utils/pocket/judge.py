@@ -112,10 +112,10 @@ def _to_tensor(images: np.ndarray, device: torch.device) -> Tensor:
 def load_judge(folder: Path | str = paths.POCKET_WEIGHTS / "judge", device: torch.device | str = "cpu") -> Judge:
     """The judge whose weights lie in `folder` (model.safetensors, locator.safetensors, judge.json)."""
     folder = Path(folder)
+    journal.note_input(folder)
     weights = [folder / f"{part}.safetensors" for part in ("model", "locator")]
     if not all(file.is_file() for file in weights):
         raise D3SError(f"no judge in {folder}: `make pocket-generator` trains one, or name a folder that holds one")
-    journal.note_input(folder)
     about = json.loads((folder / "judge.json").read_text())
     net = JudgeNet(len(about["classes"]), len(about["backgrounds"]))
     net.load_state_dict(_weights(weights[0]))

@@ -1,6 +1,6 @@
 """Counterfactuals: the same picture with only the background changed, or only the foreground (design, section 7.5).
 
-Images come in families. Within a family everything is shared but two things: which photograph is pasted, and which
+Images come in families. Within a family everything is shared but two things: which natural image is pasted, and which
 background the prompt names. Every combination of the two is made, all from one seed and one guide background. So two
 images of one row differ by what the background alone moves, two of one column by what the foreground alone moves.
 """
@@ -34,7 +34,7 @@ def family_table(profile: Profile, world: World) -> pd.DataFrame:
 
     Returns:
         image_id, family, label, class_name, background, prompt, seed, foreground_source, background_source, left, top,
-        scale. Foregrounds of a family are of different classes, from validation photographs.
+        scale. Foregrounds of a family are of different classes, from natural validation images.
     """
     settings, generator, classes, recipe = profile.probes, profile.generator, world.classes, world.recipe
     photo_ids = world.photos.table("val").groupby("label")["photo_id"].agg(list)
@@ -60,10 +60,10 @@ def family_table(profile: Profile, world: World) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(image_id=[f"family-{number:05d}" for number in range(len(rows))])
 
 
-def counterfactuals(
+def draw_families(
     folder: Path, profile: Profile, families: pd.DataFrame, world: World
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images and guides of `families`, (N, S, S, 3) uint8 each, made as the dataset's are, kept in <folder>/cache."""
+    """Images and guides of `families`, (N, S, S, 3) uint8 each, drawn as the dataset's are, kept in <folder>/cache."""
     one_background = families.drop_duplicates(["family", "label"])
     guides = guides_for(one_background, world.photos, world.backgrounds)
     guides = guides.repeat(families["background"].nunique(), axis=0)

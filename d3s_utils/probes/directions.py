@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from d3s_utils.disentanglement.features import Features
+from d3s_utils.ground.claims import Claim, Mark, finding
 from d3s_utils.ground.parallel import side_by_side
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Probes
 from d3s_utils.ground.stats import cluster_mean_ci
 from d3s_utils.probes.erasure import erase
-from d3s_utils.probes.readers import Readers, fit_readers, whitened
+from d3s_utils.probes.readers import Readers, Schedule, fit_readers, whitened
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,25 @@ class Direction:
     id: str  # as in the ledger: fg_from_bg is the foreground class, read from background features
     features: str  # "fg" or "bg"
     target: str  # column of the image table: "label" or "background_index"
-    name: str  # for axes
+
+    def name(self, word: str = "background") -> str:
+        """In words: "class from background features", what is shifted being called `word`."""
+        target = "class" if self.target == "label" else word
+        return f"{target} from {'foreground' if self.features == 'fg' else word} features"
 
 
 DIRECTIONS = (
-    Direction("fg_from_fg", "fg", "label", "class from foreground features"),
-    Direction("bg_from_bg", "bg", "background_index", "background from background features"),
-    Direction("bg_from_fg", "fg", "background_index", "background from foreground features"),
-    Direction("fg_from_bg", "bg", "label", "class from background features"),
+    Direction("fg_from_fg", "fg", "label"),
+    Direction("bg_from_bg", "bg", "background_index"),
+    Direction("bg_from_fg", "fg", "background_index"),
+    Direction("fg_from_bg", "bg", "label"),
 )
+LEAKS = ("bg_from_fg", "fg_from_bg")  # the directions in which a part should know nothing
 ERASED = " + LEACE"  # what the name of a method gains when LEACE has been over its features
 # The two kinds of probe. At these step sizes 300 steps find what 1 000 do on features that leak.
-READERS = {
-    "linear": lambda settings: {"hidden": None, "lr": 0.03},
-    "mlp": lambda settings: {"hidden": settings.hidden, "lr": 0.01},
+READERS: dict[str, Callable[[Probes], Schedule]] = {
+    "linear": lambda settings: Schedule(lr=0.03, steps=settings.steps),
+    "mlp": lambda settings: Schedule(lr=0.01, steps=settings.steps, hidden=settings.hidden),
 }
 
 
@@ -91,8 +97,7 @@ def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int) -> Cal
         x = torch.from_numpy(np.stack([whitened(getattr(own, direction.features), scale) for own in features.values()]))
         labels = torch.tensor(images[direction.target].to_numpy(), dtype=torch.long)
         keys = [(seed, "probe", kind, direction.id, repetition) for repetition in range(len(rows))]
-        options = READERS[kind](settings)
-        return fit_readers(x, labels, rows, int(labels.max()) + 1, keys, steps=settings.steps, **options), x
+        return fit_readers(x, labels, rows, keys, READERS[kind](settings)), x
 
     return fit
 
@@ -195,38 +200,30 @@ def summarise(
     return pd.DataFrame(rows, columns=[*by, "accuracy", "low", "high", "n", "seeds", "seed_range", "chance"])
 
 
-# What counts as knowing a label and as having forgotten it, in percent, by direction and probe.
+# What counts as knowing a label and as having forgotten it, by direction and probe.
 MARKS = {
-    ("fg_from_fg", "linear"): ("at least", 95.0),
-    ("bg_from_bg", "linear"): ("at least", 99.0),
-    ("bg_from_fg", "linear"): ("at most", 18.0),
-    ("fg_from_bg", "linear"): ("at most", 18.0),
-    ("bg_from_fg", "mlp"): ("at most", 30.0),
-    ("fg_from_bg", "mlp"): ("at most", 30.0),
+    ("fg_from_fg", "linear"): Mark("at least", 95),
+    ("bg_from_bg", "linear"): Mark("at least", 99),
+    ("bg_from_fg", "linear"): Mark("at most", 18),
+    ("fg_from_bg", "linear"): Mark("at most", 18),
+    ("bg_from_fg", "mlp"): Mark("at most", 30),
+    ("fg_from_bg", "mlp"): Mark("at most", 30),
 }
 
 
-def headline(summary: pd.DataFrame, paper_method: str) -> pd.DataFrame:
+def headline(summary: pd.DataFrame, paper_method: str) -> list[Claim]:
     """The numbers of this stage for the ledger, each held against its mark.
 
     Args:
         summary: rows of `summarise`.
         paper_method: whose linear probes carry the ids of the paper's own numbers; all others are variants of them.
-
-    Returns:
-        What `claims.claims_from` takes.
     """
-    kept = summary[[(row.direction, row.probe) in MARKS for row in summary.itertuples()]]
-    columns = ["id", "text", "measured", "ci_low", "ci_high", "n", "seeds", "chance", "met", "why"]
-    rows = []
-    for row in kept.itertuples():
-        word, mark = MARKS[row.direction, row.probe]
-        met = row.accuracy >= mark if word == "at least" else row.accuracy <= mark
-        variant = "" if (row.method, row.probe) == (paper_method, "linear") else f"/{row.method}, {row.probe}"
-        name = next(direction.name for direction in DIRECTIONS if direction.id == row.direction)
-        why = "" if met else f"the mark is {word} {mark:g} %"
-        text = f"{name}: {row.method}, {row.probe} probe, {word} {mark:g} %"
-        rows.append(
-            (row.direction + variant, text, row.accuracy, row.low, row.high, row.n, row.seeds, row.chance, met, why)
-        )
-    return pd.DataFrame(rows, columns=columns)
+    names = {direction.id: direction.name() for direction in DIRECTIONS}
+    found = []
+    for row in summary.to_dict("records"):
+        direction, method, probe = row["direction"], row["method"], row["probe"]
+        if mark := MARKS.get((direction, probe)):
+            variant = "" if (method, probe) == (paper_method, "linear") else f"/{method}, {probe}"
+            text = f"{names[direction]}: {method}, {probe} probe, {mark}"
+            found.append(finding(direction + variant, text, row, "accuracy", mark))
+    return found

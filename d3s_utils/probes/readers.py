@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,6 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from d3s_utils.ground.seeds import torch_rng_for
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How readers are trained: AdamW, its step size falling to 0 along a cosine.
+
+    Attributes:
+        hidden: width of the hidden layer; None for a linear reader.
+    """
+
+    hidden: int | None = None
+    steps: int = 300
+    batch_size: int = 256
+    lr: float = 0.1
+    decay: float = 0.01
 
 
 class Readers:
@@ -48,40 +64,29 @@ class Readers:
 
 
 def fit_readers(
-    x: Tensor,
-    labels: Tensor,
-    rows: Tensor,
-    n_labels: int,
-    keys: Sequence[Sequence[object]],
-    *,
-    hidden: int | None = None,
-    steps: int = 300,
-    batch_size: int = 256,
-    lr: float = 0.1,
-    decay: float = 0.01,
+    x: Tensor, labels: Tensor, rows: Tensor, keys: Sequence[Sequence[object]], schedule: Schedule = Schedule()
 ) -> Readers:
     """Train one reader for every set of features and every repetition, all at the same time.
 
     Args:
         x: (M, N, D) features, standardised or whitened.
-        labels: (N,) what is to be read.
+        labels: (N,) what is to be read, counted from 0.
         rows: (R, n) the rows each repetition may train on.
         keys: R keys; each draws the first weights and the order of the mini-batches of one repetition.
-        hidden: width of the hidden layer; None for a linear reader.
-        steps, batch_size, lr, decay: AdamW with its step size falling to 0 along a cosine.
     """
     rngs = [torch_rng_for(*key) for key in keys]
-    readers = Readers(len(x), x.shape[2], n_labels, hidden, rngs)
-    optimizer = torch.optim.AdamW(readers.parameters, lr=lr, weight_decay=decay, foreach=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for batch in mini_batches(rows, min(batch_size, rows.shape[1]), steps, rngs):  # (R, b)
+    readers = Readers(len(x), x.shape[2], int(labels.max()) + 1, schedule.hidden, rngs)
+    optimizer = torch.optim.AdamW(readers.parameters, lr=schedule.lr, weight_decay=schedule.decay, foreach=True)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.steps)
+    size = min(schedule.batch_size, rows.shape[1])
+    for batch in mini_batches(rows, size, schedule.steps, rngs):  # (R, b)
         seen = x[:, batch].flatten(0, 1)  # (M * R, b, D)
         logits = readers.logits(seen).flatten(0, 1)
         loss = F.cross_entropy(logits, labels[batch].repeat(len(x), 1).flatten(), reduction="sum") / batch.shape[1]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        schedule.step()
+        falling.step()
     return readers
 
 

@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 
 from d3s_utils.disentanglement.features import KINDS, Features
+from d3s_utils.disentanglement.models import BACKBONE
+from d3s_utils.ground.claims import Claim, Mark, finding, row_of
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.parallel import side_by_side
 from d3s_utils.ground.seeds import rng_for
@@ -20,10 +22,10 @@ from d3s_utils.probes.directions import ERASED, by_width
 from d3s_utils.probes.readers import fit_readers
 
 
-def pairing(n_classes: int, n_places: int, *key: object) -> np.ndarray:
+def pairing(n_classes: int, n_backgrounds: int, *key: object) -> np.ndarray:
     """The background tied to each class, (K,): a random one-to-one choice; beyond K = B classes they share in turn."""
-    order = rng_for(*key, "pairing").permutation(n_places)
-    return order[np.arange(n_classes) % n_places]
+    order = rng_for(*key, "pairing").permutation(n_backgrounds)
+    return order[np.arange(n_classes) % n_backgrounds]
 
 
 def training_rows(images: pd.DataFrame, tied: np.ndarray, correlation: float, *key: object) -> np.ndarray:
@@ -71,8 +73,8 @@ def spurious_task(
         on a background tied to no class are left out, as in the paper.
     """
     train = (images["split"] == "train").to_numpy()
-    n_classes, n_places = images["label"].max() + 1, images["background_index"].max() + 1
-    ties = np.stack([pairing(n_classes, n_places, seed, "spurious", p) for p in range(settings.permutations)])
+    n_classes, n_backgrounds = images["label"].max() + 1, images["background_index"].max() + 1
+    ties = np.stack([pairing(n_classes, n_backgrounds, seed, "spurious", p) for p in range(settings.permutations)])
     cases = [(p, correlation) for p in range(settings.permutations) for correlation in settings.correlations]
     rows = np.stack([training_rows(images[train], ties[p], c, seed, "spurious", p) for p, c in cases])
     if unknown := set(kinds) - set(KINDS):
@@ -103,7 +105,7 @@ def _guesses(features, kind: str, images, train, rows, keys) -> np.ndarray:
     guesses = {}
     for group in by_width(features, kind):
         x = torch.from_numpy(np.stack([scaled(getattr(own, kind), train) for own in group.values()]))
-        readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), int(labels.max()) + 1, keys)
+        readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), keys)
         guesses |= dict(zip(group, readers.guesses(x[:, np.flatnonzero(~train)]).numpy(), strict=True))
     return np.stack([guesses[method] for method in features])
 
@@ -130,7 +132,7 @@ def summarise(guesses: pd.DataFrame, images: pd.DataFrame, seed: int) -> pd.Data
     """Accuracy in percent on agreeing and on disagreeing images, over permutations, with the worst group.
 
     A group is a class on one side; `worst` is the mean over permutations of the lowest class accuracy. The interval
-    redraws whole source photographs.
+    redraws whole sources (`foreground_source`).
 
     Returns:
         One row per method, features, correlation and side: accuracy, low, high, worst, n (images), permutations.
@@ -150,49 +152,51 @@ def summarise(guesses: pd.DataFrame, images: pd.DataFrame, seed: int) -> pd.Data
     return pd.DataFrame(rows, columns=[*by, "accuracy", "low", "high", "worst", "n", "permutations"])
 
 
-def headline(full: pd.DataFrame) -> pd.DataFrame:
-    """The claims of this stage, from a summary at a correlation of 1: three for each method, one for each erased one.
+def reader_name(method: str, kind: str, word: str = "background") -> str:
+    """What a head reads, in words: "hsic, foreground features", what is shifted being called `word`."""
+    kinds = {"fg": "foreground", "bg": word, "all": "all"}
+    return f"{method}, {kinds[kind]} features"
 
-    Returns:
-        What `claims.claims_from` takes. A gap has no interval of its own; those of its two sides are in the table.
+
+def steadiest(full: pd.DataFrame) -> str:
+    """The method, LEACE apart, whose foreground features name the class best where class and background disagree.
+
+    Args:
+        full: rows of `summarise` of one correlation. Without disagreeing images it is the backbone.
     """
-    sides = full.set_index(["method", "features", "side"])
-    rows = []
+    rows = full[(full["features"] == "fg") & (full["side"] == "disagreeing") & ~full["method"].str.endswith(ERASED)]
+    return rows.loc[rows["accuracy"].idxmax(), "method"] if len(rows) else BACKBONE
+
+
+def dial_readers(best: str) -> list[tuple[str, str]]:
+    """Whose heads are followed while the correlation rises: methods and kinds of features, `best` among them."""
+    pairs = [(best, "fg"), (BACKBONE + ERASED, "fg"), ("none", "fg"), (best, "all"), (BACKBONE, "all")]
+    return list(dict.fromkeys(pairs))
+
+
+def headline(full: pd.DataFrame) -> list[Claim]:
+    """The claims of this stage: three for each method, one for each erased one.
+
+    A gap has no interval of its own; those of its two sides are in the table.
+
+    Args:
+        full: rows of `summarise` at a correlation of 1.
+    """
+    knows, loses, falls = Mark("at least", 93), Mark("at most", 4, "points"), Mark("below", 25)
+    found = []
     for method in full["method"].unique():
-        away = _side(sides, (method, "fg", "disagreeing"))
-        met, why = away["accuracy"] >= 93, "the mark is at least 93 %"
-        text = f"foreground features of {method} name the class where the background misleads, at least 93 %"
-        rows.append(_row(f"spurious_foreground/{method}", text, away, met, why))
+        home, away = (row_of(full, method=method, features="fg", side=side) for side in ("agreeing", "disagreeing"))
+        text = f"foreground features of {method} name the class where the background misleads, {knows}"
+        found.append(finding(f"spurious_foreground/{method}", text, away, "accuracy", knows))
         if method.endswith(ERASED):
             continue
-        gap = _side(sides, (method, "fg", "agreeing"))["accuracy"] - away["accuracy"]
-        text = f"what foreground features of {method} lose where the background misleads, at most 4 points"
-        rows.append(
-            _row(f"spurious_gap/{method}", text, {"accuracy": gap, "n": away["n"]}, gap <= 4, "the mark is 4 points")
-        )
-        all_away = _side(sides, (method, "all", "disagreeing"))
-        text = f"all features of {method} fall for the background, below 25 %"
-        rows.append(_row(f"spurious_all/{method}", text, all_away, all_away["accuracy"] < 25, "the mark is below 25 %"))
-    return pd.DataFrame(rows)
-
-
-def _side(sides: pd.DataFrame, key: tuple[str, str, str]) -> pd.Series:
-    """One row of the summary; empty numbers where no test image was of this kind."""
-    return sides.loc[key] if key in sides.index else pd.Series({"accuracy": np.nan, "n": 0})
-
-
-def _row(id: str, text: str, measured: pd.Series | dict, met: bool, why: str) -> dict:
-    ends = {"ci_low": measured.get("low", np.nan), "ci_high": measured.get("high", np.nan)}
-    reason = "" if met else why
-    return {
-        "id": id,
-        "text": text,
-        "measured": measured["accuracy"],
-        **ends,
-        "n": measured["n"],
-        "met": bool(met),
-        "why": reason,
-    }
+        gap = {"gap": home["accuracy"] - away["accuracy"], "n": away["n"]} if home and away else {}
+        text = f"what foreground features of {method} lose where the background misleads, {loses}"
+        found.append(finding(f"spurious_gap/{method}", text, gap, "gap", loses))
+        away = row_of(full, method=method, features="all", side="disagreeing")
+        text = f"all features of {method} fall for the background, {falls}"
+        found.append(finding(f"spurious_all/{method}", text, away, "accuracy", falls))
+    return found
 
 
 def examples(images: pd.DataFrame, tied: np.ndarray, columns: int = 10) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.columns import COLUMNS, require_columns
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.run import Run
@@ -63,6 +63,7 @@ def _check_recipes(table: pd.DataFrame, path: Path, recipes: pd.Series) -> None:
 
 def people_voted(path: Path) -> bool:
     """Whether the file holds votes of people: readable or not, those are never written over."""
+    journal.note_input(path)
     if not path.is_file():
         return False
     try:
@@ -79,6 +80,7 @@ def no_gold_votes() -> pd.DataFrame:
 def read_gold_votes(run: Run) -> pd.DataFrame:
     """People's votes on pictures with known answers: the columns of votes.csv and `truth`, from gold_votes.csv."""
     path = run.folder / "gold_votes.csv"
+    journal.note_input(path)
     if not path.is_file():
         return no_gold_votes()
     gold = require_columns(read_text(path), "votes", path)
@@ -89,6 +91,7 @@ def read_gold_votes(run: Run) -> pd.DataFrame:
 
 def read_text(path: Path) -> pd.DataFrame:
     """All fields as text, each row numbered by its place in the file; blank lines left out."""
+    journal.note_input(path)
     if not path.is_file():
         raise D3SError(
             f"There is no file of votes at {path}; set verification.votes to a CSV with the columns "

@@ -3,14 +3,18 @@
 import pytest
 import torch
 
-from d3s_utils.disentanglement.penalties.kernels import DistanceCorrelation, Hsic, centred, whitened
+from d3s_utils.disentanglement import penalties
+from d3s_utils.disentanglement.penalties.distance_correlation import DistanceCorrelation
+from d3s_utils.disentanglement.penalties.hsic import Hsic, whitened
+from d3s_utils.disentanglement.penalties.kernels import centred
 from d3s_utils.disentanglement.penalties.measure import Parts
-from d3s_utils.disentanglement.penalties.table import PENALTIES, build_penalty, recipe_for
+from d3s_utils.disentanglement.penalties.table import build_penalty, penalty_files, penalty_module, penalty_row
 from d3s_utils.disentanglement.penalties.wasserstein import Wasserstein, halving_critic
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import seeded
 
 N, CLASSES, WIDTH = 200, 4, 12
+PENALTIES = list(penalty_files())
 
 
 def planted(strength, seed=0):
@@ -24,7 +28,7 @@ def planted(strength, seed=0):
 def measured(name, strength, critic_steps=150):
     """What the measure `name` says of planted dependence, its critic trained first."""
     with seeded("measure", name):
-        measure = recipe_for(name).measure(WIDTH, CLASSES)
+        measure = penalty_row(name).measure(WIDTH, CLASSES)
     rng = torch.Generator().manual_seed(1)
     features, labels = planted(strength)
     if measure.learns:
@@ -127,7 +131,7 @@ def test_interpolation_stays_on_the_segment_only_when_drawn_per_sample(interpola
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_every_penalty_keeps_the_one_contract(name):
-    penalty = build_penalty(name, 6, 4, CLASSES, 3)
+    penalty = build_penalty(name, (6, 4), CLASSES, 3)
     rng = torch.Generator().manual_seed(0)
     fg, bg = torch.randn(20, 6, requires_grad=True), torch.randn(20, 4, requires_grad=True)
     parts = Parts(fg, bg, torch.arange(20) % CLASSES, torch.arange(12) % 3)  # the last eight have no background label
@@ -144,7 +148,7 @@ def test_every_penalty_keeps_the_one_contract(name):
 @pytest.mark.parametrize("name, reached", [("hsic", False), ("gradient_reversal", False), ("wasserstein", True)])
 def test_natural_images_reach_the_penalty_only_in_the_papers_way(name, reached):
     with seeded("reach"):
-        penalty = build_penalty(name, 40, 40, CLASSES, 3)
+        penalty = build_penalty(name, (40, 40), CLASSES, 3)
         fg, bg = (torch.randn(90, 40, requires_grad=True) for _ in range(2))
     parts = Parts(fg, bg, torch.arange(90) % CLASSES, torch.arange(45) % 3)  # the second half has no background label
     penalty.loss(parts, torch.Generator().manual_seed(0))[0].backward()
@@ -155,4 +159,24 @@ def test_natural_images_reach_the_penalty_only_in_the_papers_way(name, reached):
 
 def test_an_unknown_penalty_is_named_with_those_there_are():
     with pytest.raises(D3SError, match="'hisc'.*wasserstein"):
-        recipe_for("hisc")
+        penalty_row("hisc")
+
+
+def test_every_row_is_found_in_its_own_file_and_says_whether_it_has_a_critic():
+    assert {"none", "wasserstein", "wasserstein_element", "club", "hsic_whitened"} <= set(PENALTIES)
+    assert penalty_module("hsic_whitened") == penalty_module("hsic") != penalty_module("club")
+    assert all(penalty_row(name).learns == build_penalty(name, (4, 4), 2, 2).learns for name in PENALTIES)
+
+
+def test_a_new_file_is_all_that_a_new_penalty_takes(tmp_path, monkeypatch):
+    (tmp_path / "extra.py").write_text(
+        "from d3s_utils.disentanglement.penalties.measure import PenaltyRow\n"
+        "from d3s_utils.disentanglement.penalties.nothing import Nothing\n"
+        "ROWS = {'extra': PenaltyRow(Nothing, 2.0, 'one more')}\n"
+    )
+    monkeypatch.setattr(penalties, "__path__", [*penalties.__path__, str(tmp_path)])
+    penalty_files.cache_clear()
+    try:
+        assert penalty_row("extra").weight == 2.0 and penalty_module("extra").endswith(".extra")
+    finally:
+        penalty_files.cache_clear()

@@ -86,6 +86,14 @@ def test_names_tell_the_habit_where_it_is_not_the_runs_own(run, habit, images, m
     assert sets.model_name(run.profile, "resnet", habit) == model
 
 
+def test_the_zoo_grows_up_by_the_training_seed(run, monkeypatch):
+    keys = []
+    monkeypatch.setattr(predictions, "fit_or_load", lambda path, name, lessons, settings, key, device: keys.append(key))
+    for training_seed in (0, 2):
+        predictions._trained(replace(run, profile=replace(run.profile, training_seed=training_seed)), "resnet", 0.8)
+    assert keys == [(0, "zoo", "resnet"), (2, "zoo", "resnet")]
+
+
 @pytest.mark.parametrize("habit", [0.8, 0.6, 0.1])
 def test_photographs_of_another_habit_are_what_rendering_all_of_them_would_give(run, habit):
     images, table = sets.photographs(run, habit, "train")

@@ -8,7 +8,7 @@ import torch
 from conftest import CLIP_VIT, save_clip, write_zoo
 
 from d3s_utils.cli.convert import convert
-from d3s_utils.cli.convert import main as convert_main
+from d3s_utils.cli.parser import main
 from d3s_utils.evaluation import loaders, published
 from d3s_utils.evaluation.classifiers import Preprocessing
 from d3s_utils.ground.errors import D3SError
@@ -285,7 +285,7 @@ class Trap:
 def test_a_pickle_that_runs_code_is_left_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Trap()}, tmp_path / "trap.pth")
-    assert convert_main(["resnet50_l2", str(tmp_path / "trap.pth")]) == 1
+    assert main(["convert", "resnet50_l2", str(tmp_path / "trap.pth")]) == 1
     assert "without running code" in capsys.readouterr().err and not (tmp_path / "trap-was-sprung").exists()
 
 

@@ -93,7 +93,7 @@ def test_a_worker_skips_what_is_there(tiny_checkpoint, tmp_path, monkeypatch):
     run = run_in(tmp_path, tiny_checkpoint)
     manifest = make.generate_dataset(run, report=lambda line: None)
     monkeypatch.setattr("d3s_utils.generation.cluster.generate_shard", lambda *args: pytest.fail("made again"))
-    shard = shards(manifest, run.profile.dataset.shard_size)[0]
+    shard = shards(manifest, run.profile)[0]
     assert cluster.make_shard(run.profile, str(run.path("dataset")), shard) == shard.name
 
 
@@ -101,68 +101,3 @@ def test_without_ray_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(D3SError, match=r"needs Ray; run pip install -e .\[cluster\], or set it to serial"):
         cluster.open_ray()
-
-
-def test_two_workers_train_one_split_and_a_dead_one_is_made_up_for(tiny_checkpoint, tmp_path):
-    pytest.importorskip("ray.train")
-    (tmp_path / "trap").mkdir()
-    (tmp_path / "trap" / "sitecustomize.py").write_text(TRAP)
-    overrides = (
-        f"generator.model={tiny_checkpoint} {SMALL} disentanglement.trains=backbone disentanglement.workers=2 "
-        "disentanglement.save_every=1 disentanglement.penalties=[hsic] disentanglement.image_size=32 "
-        "disentanglement.warmup=1 disentanglement.steps=3 disentanglement.batch_size=8"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_WORKERS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=400,
-        env=os.environ | RAY | {"DIE_ONCE": str(tmp_path), "PYTHONPATH": str(tmp_path / "trap")},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "died").exists() and "4 steps, finite" in done.stdout
-
-
-TWO_WORKERS = """
-import sys
-from pathlib import Path
-import d3s_utils
-import numpy as np
-from d3s_utils.disentanglement import images
-from d3s_utils.disentanglement import stages
-from d3s_utils.disentanglement import training
-from d3s_utils.generation import make
-from d3s_utils.ground.profile import load_profile
-from d3s_utils.ground.run import Run
-
-folder = Path(sys.argv[2])
-run = Run(load_profile("smoke", sys.argv[1]), "01_generation", folder)
-make.generate_dataset(run, report=lambda line: None)
-data = images.load_data(folder, run.profile)
-backbone = stages.fit_backbone(folder, run.profile, data)
-trained = stages.fit_split(folder, run.profile, data, backbone, "hsic")
-finite = np.isfinite(trained.history["label_loss"]).all()
-print(len(trained.history), "steps,", "finite" if finite else "not finite", flush=True)
-"""
-
-# In every process Python starts: the worker that writes the first checkpoint dies right after it.
-TRAP = """
-import os, sys, threading, time
-
-def set_trap(folder):
-    while not hasattr(sys.modules.get("d3s_utils.disentanglement.training"), "write_progress"):
-        time.sleep(0.01)
-    training = sys.modules["d3s_utils.disentanglement.training"]
-    write = training.write_progress
-
-    def write_and_die(path, state):
-        write(path, state)
-        try:
-            os.close(os.open(os.path.join(folder, "died"), os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return
-        os._exit(1)
-
-    training.write_progress = write_and_die
-
-if "DIE_ONCE" in os.environ:
-    threading.Thread(target=set_trap, args=(os.environ["DIE_ONCE"],), daemon=True).start()
-"""

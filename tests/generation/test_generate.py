@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import torch
 
-from d3s_utils.cli.generate import main
+from d3s_utils.cli.parser import main
 from d3s_utils.generation import make, shard
 from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.sums import NAME, problems
@@ -37,7 +37,7 @@ def alone(overrides, tmp_path_factory):
 
 def test_workers_in_any_order_end_in_the_same_sums(overrides, alone, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
-    options = ["--profile", "smoke", "--set", overrides, "--of", "3"]
+    options = ["generate", "--profile", "smoke", "--set", overrides, "--of", "3"]
     folder = tmp_path / "smoke" / "dataset"
     for worker in ("2", "0"):
         assert main([*options, "--shard", worker]) == 0
@@ -50,7 +50,10 @@ def test_workers_in_any_order_end_in_the_same_sums(overrides, alone, tmp_path, m
 
 def test_a_worker_that_died_is_started_again(overrides, alone, tmp_path, monkeypatch):
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
-    folder, options = tmp_path / "smoke" / "dataset", ["--profile", "smoke", "--set", overrides, "--of", "2"]
+    folder, options = (
+        tmp_path / "smoke" / "dataset",
+        ["generate", "--profile", "smoke", "--set", overrides, "--of", "2"],
+    )
     assert main([*options, "--shard", "0"]) == main([*options, "--shard", "1"]) == 0
     lost = sorted((folder / "data").iterdir())[1]
     lost.unlink()
@@ -62,7 +65,7 @@ def test_a_worker_that_died_is_started_again(overrides, alone, tmp_path, monkeyp
 def test_sums_are_of_the_planned_shards_alone(overrides, alone, tmp_path, monkeypatch):
     """What an older plan left in the folder is no part of the dataset that several workers complete."""
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
-    folder, options = tmp_path / "smoke" / "dataset", ["--profile", "smoke", "--set"]
+    folder, options = tmp_path / "smoke" / "dataset", ["generate", "--profile", "smoke", "--set"]
     assert main([*options, f"{overrides} dataset.shard_size=7"]) == 0
     assert main([*options, overrides, "--of", "2"]) == main([*options, overrides, "--of", "2", "--shard", "1"]) == 0
     assert (folder / NAME).read_text() == alone and problems(folder) == []
@@ -70,7 +73,10 @@ def test_sums_are_of_the_planned_shards_alone(overrides, alone, tmp_path, monkey
 
 def test_sums_do_not_outlive_a_shard_another_worker_lost(overrides, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
-    folder, options = tmp_path / "smoke" / "dataset", ["--profile", "smoke", "--set", overrides, "--of", "2"]
+    folder, options = (
+        tmp_path / "smoke" / "dataset",
+        ["generate", "--profile", "smoke", "--set", overrides, "--of", "2"],
+    )
     assert main([*options, "--shard", "0"]) == main([*options, "--shard", "1"]) == 0
     sorted((folder / "data").iterdir())[1].unlink()  # of worker 1
     capsys.readouterr()
@@ -91,13 +97,13 @@ def test_workers_with_other_settings_stop_each_other(overrides, tmp_path, monkey
         return drawn[-1]
 
     monkeypatch.setattr("d3s_utils.generation.make.generate_shard", interrupted)
-    assert main(["--profile", "smoke", "--set", overrides, "--of", "2"]) == 1
+    assert main(["generate", "--profile", "smoke", "--set", overrides, "--of", "2"]) == 1
     assert "start every one with the same --profile and --set" in capsys.readouterr().err
     assert len(drawn) == 1 and drawn[0].is_file()
 
 
 def test_a_worker_out_of_range_is_refused(capsys):
-    assert main(["--shard", "4", "--of", "4"]) == 1
+    assert main(["generate", "--shard", "4", "--of", "4"]) == 1
     assert "workers are numbered 0 to 3" in capsys.readouterr().err
 
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
+from d3s_utils.cli.parser import main
 from d3s_utils.generation import make
 from d3s_utils.generation.plan import build_manifest
-from d3s_utils.generation.regenerate import alike, main, regenerate
+from d3s_utils.generation.regenerate import alike, regenerate
 from d3s_utils.generation.world import open_world
 from d3s_utils.ground import paths
 from d3s_utils.ground.errors import D3SError
@@ -38,7 +39,7 @@ def test_an_image_alone_is_the_one_of_the_dataset(run, overrides, capsys):
     image_id = plan["image_id"].iloc[13]
     again = regenerate(run.profile, image_id)
     assert again.matches and again.stored_hash == again.row["recipe_hash"] and again.row["image_id"] == image_id
-    assert main([image_id, "--profile", "smoke", "--set", overrides]) == 0
+    assert main(["regenerate", image_id, "--profile", "smoke", "--set", overrides]) == 0
     said, path = capsys.readouterr().out.split("\n")[:2]
     assert said.startswith(f"{image_id}: the stored image (")
     assert (np.asarray(Image.open(path)) == again.image).all()
@@ -47,13 +48,16 @@ def test_an_image_alone_is_the_one_of_the_dataset(run, overrides, capsys):
 def test_another_guidance_makes_another_image_and_says_so(run, overrides, capsys):
     plan = make.generate_dataset(run, report=lambda line: None)
     more = f"{overrides} generator.guidance=9"
-    assert main([plan["image_id"].iloc[0], "--profile", "smoke", "--set", more]) == 1
+    assert main(["regenerate", plan["image_id"].iloc[0], "--profile", "smoke", "--set", more]) == 1
     assert "made from other settings, pictures or code" in capsys.readouterr().out
 
 
 def test_without_a_dataset_the_image_is_made_all_the_same(run, overrides, tmp_path):
     image_id = build_manifest(run.profile, open_world(run.profile))["image_id"].iloc[-1]
-    assert main([image_id, "--profile", "smoke", "--set", overrides, "--out", str(tmp_path / "one.png")]) == 0
+    assert (
+        main(["regenerate", image_id, "--profile", "smoke", "--set", overrides, "--out", str(tmp_path / "one.png")])
+        == 0
+    )
     assert Image.open(tmp_path / "one.png").size == (32, 32)
 
 
@@ -63,9 +67,9 @@ def test_an_image_is_found_in_whatever_shards_are_left(run, overrides, capsys):
     for shard in others:
         shard.unlink()
     here, lost = plan["image_id"].iloc[0], plan["image_id"].iloc[-1]
-    assert main([here, "--profile", "smoke", "--set", overrides]) == 0
+    assert main(["regenerate", here, "--profile", "smoke", "--set", overrides]) == 0
     assert f"{here}: the stored image (" in capsys.readouterr().out
-    assert main([lost, "--profile", "smoke", "--set", overrides]) == 1
+    assert main(["regenerate", lost, "--profile", "smoke", "--set", overrides]) == 1
     assert "lacks it: run notebook 01 to complete the dataset" in capsys.readouterr().out
 
 

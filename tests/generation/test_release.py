@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from d3s_utils.cli.authors import import_original
-from d3s_utils.cli.authors import main as import_main
+from d3s_utils.cli.parser import main
 from d3s_utils.data.imagenet import imagenet_classes
 from d3s_utils.generation import make, sums
 from d3s_utils.generation.card import licences
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_comes_in(tmp_path, capsys):
     folder = tmp_path / "theirs" / "val" / "background-shift"
     (folder / "4.png").write_bytes((folder / "4.png").read_bytes()[:100])
     Image.new("RGB", (512, 512)).save(folder / "5.png")
-    assert import_main([str(tmp_path / "theirs"), "--out", str(tmp_path / "out")]) == 0
+    assert main(["import", str(tmp_path / "theirs"), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
     assert "1 images, 5 left out" in said
     for reason in (

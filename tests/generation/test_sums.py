@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from d3s_utils.cli.parser import main
 from d3s_utils.generation import sums
 from d3s_utils.generation.card import licences, write_card
 from d3s_utils.generation.plan import build_manifest
@@ -42,7 +43,7 @@ def folder(whole, tmp_path):
 
 def test_a_whole_dataset_has_no_problem(folder, capsys):
     assert sums.problems(folder) == []
-    assert sums.main([str(folder)]) == 0
+    assert main(["verify", str(folder)]) == 0
     assert capsys.readouterr().out.strip().endswith("whole, 4 files")
 
 
@@ -69,7 +70,7 @@ def test_whatever_is_amiss_is_named(folder, capsys):
         "data/val-00000-of-00003.parquet has changed",
         "data/val-00003-of-00004.parquet has no sum",
     ]
-    assert sums.main([str(folder)]) == 1
+    assert main(["verify", str(folder)]) == 1
     assert "is missing\n" in capsys.readouterr().out
 
 
@@ -86,5 +87,5 @@ def test_without_sums_the_mend_is_named(folder, capsys):
     with pytest.raises(D3SError, match="line 1 is no sum and file name; run notebook 01 again"):
         sums.problems(folder)
     (folder / sums.NAME).unlink()
-    assert sums.main([str(folder)]) == 1
+    assert main(["verify", str(folder)]) == 1
     assert "notebook 01 writes it when the dataset is complete" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from d3s_utils.ground import claims, columns
-from d3s_utils.ground.claims import PAPER, claim, claims_from, claims_table, merge_claims
+from d3s_utils.ground.claims import PAPER, Mark, claim, claims_from, claims_table, finding, merge_claims, row_of
 from d3s_utils.ground.files import write_json, write_table
 
 
@@ -84,3 +84,41 @@ def test_a_table_of_measurements_becomes_rows_of_the_ledger():
     table = claims_from(rows, simulated=True, why="votes of nobody").set_index("id")
     assert table.loc["accepted_share", ["reference", "measured", "ci_high", "n"]].tolist() == [85.0, 80.0, 84.0, 100]
     assert table["status"].tolist() == ["simulated", "not run"] and set(table["why"]) == {"votes of nobody"}
+
+
+ROW = {"accuracy": 94.0, "low": 92.0, "high": 96.0, "n": 50, "seeds": 3, "chance": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("mark", "status", "why"),
+    [
+        (Mark("at least", 93), "met", ""),
+        (Mark("at least", 93, of="low"), "not met", "the mark is at least 93 % for the low end of the interval, a"),
+        (Mark("at least", 95, of="high", source="the paper's"), "met", ""),
+        (Mark("below", 94, "points"), "not met", "the mark is below 94 points, a target of this repository"),
+        (Mark("at most", 94), "met", ""),
+        (Mark("above", 94, source="chance"), "not met", "the mark is above 94 %, chance"),
+    ],
+)
+def test_a_finding_is_held_against_its_mark_and_says_so(mark, status, why):
+    row = finding("ours", f"as good as that, {mark}", ROW, "accuracy", mark)
+    assert (row.status, row.measured, row.ci_low, row.ci_high) == (status, 94.0, 92.0, 96.0)
+    assert (row.n, row.seeds, row.chance, row.unit) == (50, 3, 10.0, mark.unit)
+    assert row.why.startswith(why) and bool(row.why) == bool(why) and str(mark) in row.claim
+
+
+@pytest.mark.parametrize("row", [{}, {"accuracy": float("nan"), "low": float("nan"), "n": 0}])
+def test_nothing_measured_is_a_finding_that_was_not_run(row):
+    found = finding("ours", "an idea", row, "accuracy", Mark("at least", 93), simulated=True)
+    assert found.status == "not run" and found.measured is None and found.why
+
+
+def test_a_finding_on_simulated_votes_says_so():
+    found = finding("accepted_share", "", ROW, "accuracy", Mark("at least", 85), simulated=True, why="nobody voted")
+    assert (found.status, found.why, found.reference) == ("simulated", "nobody voted", 85.0)
+
+
+def test_a_row_is_found_by_what_its_columns_say():
+    table = pd.DataFrame({"model": ["a", "b"], "part": ["x", "x"], "points": [1.0, 2.0]})
+    assert row_of(table, model="b", part="x")["points"] == 2 and row_of(table)["model"] == "a"
+    assert row_of(table, model="c") == {}

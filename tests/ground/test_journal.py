@@ -16,15 +16,13 @@ def test_files_are_noted_as_they_are_read_and_left(tmp_path, monkeypatch):
         cached(tmp_path / "kept.parquet", 1, lambda: pd.DataFrame({"x": [1]}))
     journal.note_setting("generator.strength")
     found = journal.read(tmp_path / "journal")
-    assert found == {
-        "input": [str(table)],
-        "output": [str(tmp_path / "kept.parquet")],
-        "setting": ["generator.strength"],
-    }
+    about = table.stat()
+    assert found.inputs == {str(table): [about.st_size, about.st_mtime_ns]}
+    assert found.outputs == {str(tmp_path / "kept.parquet")} and found.settings == {"generator.strength"}
     assert len((tmp_path / "journal").read_text().splitlines()) == 3
 
 
 def test_a_half_written_line_is_left_out(tmp_path):
-    (tmp_path / "journal").write_text('["input", "a"]\n["inp')
-    assert journal.read(tmp_path / "journal")["input"] == ["a"]
-    assert journal.read(tmp_path / "none") == {"input": [], "output": [], "setting": []}
+    (tmp_path / "journal").write_text('["input", "a", null]\n["inp')
+    assert journal.read(tmp_path / "journal").inputs == {"a": None}
+    assert journal.read(tmp_path / "none") == journal.Notes()

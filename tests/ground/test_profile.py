@@ -1,17 +1,21 @@
 """A profile is typed, and every mistake in it ends in one sentence a user can act on."""
 
 import dataclasses
+import json
+import pickle
+import subprocess
+import sys
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d3s_utils.ground import paths
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile, to_yaml
-from d3s_utils.ground.settings import Dataset, Folders, Generator, Profile
+from d3s_utils.ground.settings import Dataset, Folders, Generator, Probes, Profile
 
 NAMES = sorted(file.stem for file in paths.PROFILES.glob("*.yaml"))
 
@@ -91,6 +95,12 @@ def test_whatever_an_override_says_is_what_the_profile_holds(steps, guidance, dt
         ("colour=1", ["colour is not a key", "allowed here are seed"]),
         ("generator.strength=2", ["generator.strength = 2", "from 0 to 1"]),
         ("generator.strength=.nan", ["generator.strength", "from 0 to 1"]),
+        ("generator.guidance='\"5\"'", ['generator.guidance = "5"', "a number of at least 0"]),
+        ("generator.safety=1", ["generator.safety = 1", "true or false"]),
+        ("natural.habit=true", ["natural.habit = true", "a number from 0 to 1"]),
+        ("verification.gold=3", ["text or null"]),
+        ("realism.strengths=[2]", ["a list, each item a number from 0 to 1"]),
+        ("name=mine", ["name is not a key; allowed here are seed"]),
         ("generator.steps=2.5", ["generator.steps = 2.5", "whole number of at least 1"]),
         ("generator.steps=true", ["generator.steps = true", "whole number"]),
         ("generator.dtype=flaot16", ["flaot16", "did you mean float16?", "float32"]),
@@ -168,3 +178,44 @@ def test_a_recipe_changes_with_any_value_and_with_nothing_else():
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
     assert digest("a", "bc") != digest("ab", "c")
     assert len(digest(1)) == 16
+
+
+def test_settings_are_checked_wherever_they_are_made():
+    with pytest.raises(ValueError, match="less than or equal to 1"):
+        dataclasses.replace(Generator(), strength=2)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Generator().strength = 1
+
+
+def test_settings_travel_to_other_processes():
+    profile = load_profile("lab")
+    there = pickle.loads(pickle.dumps(profile))
+    assert there == profile and hash(there) == hash(profile) and digest(there) == digest(profile)
+
+
+@pytest.fixture
+def noted(tmp_path, monkeypatch):
+    """What the journal holds by now."""
+    monkeypatch.setattr(journal, "_SEEN", set())
+    monkeypatch.setenv("D3S_JOURNAL", str(tmp_path / "journal"))
+    return lambda: journal.read(tmp_path / "journal")["setting"]
+
+
+def test_a_setting_is_noted_when_it_is_read_and_not_when_it_is_checked_or_written_down(noted):
+    profile = load_profile("smoke", "dataset.val_per_cell=3")
+    assert to_yaml(profile) and pickle.loads(pickle.dumps(profile)) and profile.generator and noted() == []
+    assert profile.seed == 0 and profile.generator.strength and profile.dataset.val_per_cell == 3
+    assert noted() == ["dataset.val_per_cell", "generator.strength", "seed"]
+
+
+def test_whoever_looks_at_a_whole_section_has_read_all_of_it(noted):
+    digest(load_profile("smoke").probes)
+    assert noted() == [f"probes.{field.name}" for field in sorted(dataclasses.fields(Probes), key=lambda f: f.name)]
+    assert load_profile("lab").foregrounds.train and noted()[0] == "foregrounds"
+
+
+def test_a_journal_that_is_kept_from_the_start_is_no_hindrance(tmp_path):
+    code = "from d3s_utils.ground.profile import load_profile; print(load_profile('smoke').name)"
+    environment = {"D3S_JOURNAL": str(tmp_path / "journal"), "PYTHONPATH": str(paths.ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert json.loads((tmp_path / "journal").read_text()) == ["setting", "name"]

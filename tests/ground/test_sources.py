@@ -51,6 +51,12 @@ def test_a_name_handed_on_by_a_room_belongs_to_the_module_that_made_it(house):
     assert sources.imports("house.a") == {"house.room.c"}
 
 
+def test_a_module_that_finds_the_files_of_its_folder_imports_them_all(house):
+    house(room__table="import pkgutil\n", a="from house.room.table import rows\n")
+    assert sources.imports("house.room.table") == {"house.room.b", "house.room.c"}
+    assert sources.reached("house.a") == {"house.a", "house.d", *(f"house.room.{name}" for name in ("table", "b", "c"))}
+
+
 def test_code_changes_with_what_it_reaches_and_with_nothing_else(house):
     before = sources.code_of("house.a")
     house(e="y = 2\n")

@@ -6,7 +6,15 @@ import pytest
 from scipy.stats import binomtest
 
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.ground.stats import accuracy_by, cluster_bootstrap, cluster_gap_ci, cluster_mean_ci, wilson
+from d3s_utils.ground.stats import (
+    accuracy_by,
+    cluster_bootstrap,
+    cluster_gap_ci,
+    cluster_mean_ci,
+    share_by,
+    wilson,
+    with_wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (1, 10), (5, 10), (10, 10), (829, 1000)])
@@ -91,3 +99,17 @@ def test_clusters_may_have_names():
 
 def test_nothing_has_no_interval():
     assert np.isnan(cluster_mean_ci([], [], ("empty",))).all()
+
+
+def test_a_share_of_nothing_is_unknown():
+    table = with_wilson(pd.DataFrame({"who": ["a", "b"], "hits": [3, 0], "n": [4, 0]}), "right")
+    assert list(table.columns) == ["who", "right", "low", "high", "n"]
+    assert table["right"].iloc[0] == 75 and np.isnan(table["right"].iloc[1])
+    assert (table["low"].iloc[1], table["high"].iloc[1]) == (0, 100)
+
+
+def test_shares_come_in_the_order_of_their_groups_or_sorted():
+    hits = pd.DataFrame({"rule": ["z", "a", "z"], "hit": [True, True, False]})
+    assert share_by(hits, "right", "rule")["right"].tolist() == [50, 100]
+    assert share_by(hits, "right", "rule", sort=True)["rule"].tolist() == ["a", "z"]
+    assert share_by(hits, "right")["n"].item() == 3

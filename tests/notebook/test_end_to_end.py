@@ -14,12 +14,13 @@ import nbformat
 import pandas as pd
 import pytest
 
+from d3s_utils.cli.parser import main
 from d3s_utils.ground import paths
 from d3s_utils.ground.columns import require_columns
 from d3s_utils.ground.files import read_table, read_tensors
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import open_run
-from d3s_utils.notebook.execute import main
+from d3s_utils.notebook.fresh import read_record
 from d3s_utils.verification.asking.desk import open_desk
 
 NOTEBOOKS = sorted(path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
@@ -34,12 +35,12 @@ class Made:
     printed: str
 
 
-def make_all(outputs: Path) -> Made:
+def make_all(outputs: Path, target: str = "all") -> Made:
     """Run make with this interpreter, so that the test needs no set-up of its own."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     }
-    command = ["make", "all", "PROFILE=smoke", f"PYTHON={sys.executable}", "READY="]
+    command = ["make", target, "PROFILE=smoke", f"PYTHON={sys.executable}", "READY="]
     environment |= {"D3S_OUTPUTS": str(outputs), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=paths.ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -152,6 +153,49 @@ def test_a_second_make_does_nothing(made):
     assert {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file()} == before
 
 
+def record(made: Made, number: str) -> dict:
+    return read_record(next((made.folder / ".journal").glob(f"{number}_*.json")))
+
+
+def test_what_a_notebook_rests_on_is_written_down(made):
+    package = "repository:d3s_utils"
+    wanted = {
+        "01": {
+            f"{package}/recipes/background.yaml",
+            f"{package}/pocket/weights/generator",
+            f"{package}/pocket/weights/judge",
+        },
+        "02": {"run:votes.csv", f"{package}/pocket/weights/judge"},
+        "03": {"run:verified.csv", "run:manifest.parquet"},
+        "04": {"run:manifest.parquet"},
+        "05": {"run:verified.csv", "run:features/hsic.safetensors", f"{package}/pocket/weights/generator"},
+        "06": {"run:verified.csv", "run:features/hsic.safetensors"},
+    }
+    for number, names in wanted.items():
+        assert names | {f"{package}/figures/d3s.mplstyle"} <= set(record(made, number)["inputs"]), number
+
+
+def test_the_makefile_has_the_order_right(made):
+    """Whatever a notebook reads and others leave is left by those that make runs before it, and the last of them."""
+    before = {"01": "", "02": "01", "03": "01 02", "04": "01 02", "05": "01 02 04", "06": "01 02 04"}
+    left = {number: set(record(made, number)["outputs"]) for number in before}
+    for number, earlier in before.items():
+        for name in set(record(made, number)["inputs"]) - left[number]:
+            makers = {other for other in before if name in left[other]}
+            assert not makers or makers & set(earlier.split()), f"{number} reads {name}"
+
+
+def test_files_that_were_only_touched_make_nothing_run(made):
+    inputs = {name for path in (made.folder / ".journal").glob("0*.json") for name in read_record(path)["inputs"]}
+    for name in inputs:
+        path = made.folder / name.removeprefix("run:")
+        if name.startswith("run:") and path.is_file():
+            os.utime(path)
+    said = make_all(made.folder.parent, "why").printed.splitlines()
+    assert said == [f"{name}: nothing has changed since its last run" for name in NOTEBOOKS]
+    assert "running" not in make_all(made.folder.parent).printed
+
+
 def test_a_second_run_from_nothing_leaves_the_same_bytes(made, tmp_path):
     again = make_all(tmp_path / "outputs").folder
     patterns = ("tables/*.csv", "claims/*.csv", "*.parquet", "votes.csv", "verified.csv", "dataset/data/*.parquet",
@@ -175,7 +219,7 @@ def test_the_run_goes_by_peoples_votes_where_there_are_any(made, tmp_path, monke
             view = desk.answer(name, view["item"], view["open"], answer, 2.0)
     desk.store.export(run.folder)
     before = (run.folder / "votes.csv").read_bytes()
-    assert main([str(paths.NOTEBOOKS / "02_human_verification.ipynb"), "--profile", "smoke"]) == 0
+    assert main(["run", str(paths.NOTEBOOKS / "02_human_verification.ipynb"), "--profile", "smoke"]) == 0
     assert (run.folder / "votes.csv").read_bytes() == before
     verified = read_table(run.folder / "verified.csv")
     assert set(verified["source"]) == {"local"} and verified["accepted"].any() and verified["n_votes"].max() == 3

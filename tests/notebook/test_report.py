@@ -153,7 +153,7 @@ def test_a_browser_without_network_draws_the_page(folder, tmp_path, name):
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1600",
                "--proxy-server=127.0.0.1:9", f"--user-data-dir={tmp_path / 'browser'}", f"--screenshot={shot}",
                f"file://{folder / 'html' / name}"]  # fmt: skip
-    subprocess.run(command, check=True, timeout=60, capture_output=True)
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
     pixels = plt.imread(shot)
     assert pixels.shape[:2] == (1600, 1200)
     assert len({tuple(pixel) for pixel in pixels[::7, ::7].reshape(-1, pixels.shape[2]).tolist()}) > 20, "a blank page"

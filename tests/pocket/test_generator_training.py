@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from d3s_utils.ground.muon import Muon
 from d3s_utils.ground.parallel import one_thread_workers
 from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket import captions
@@ -137,21 +136,6 @@ def test_two_threads_find_the_gradient_of_the_whole_batch(training_set, kept):
     assert (wanted - found).norm() < 0.05 * wanted.norm()  # bfloat16
 
 
-def test_muon_steps_the_same_with_and_without_workers():
-    steps = []
-    for count in (0, 2):
-        weights = [nn.Parameter(torch.linspace(-1, 1, 6 * n).reshape(6, n)) for n in (3, 5, 9)]
-        for weight in weights:
-            weight.grad = weight.detach().cos()
-        if count:
-            with one_thread_workers(count) as workers:
-                Muon(weights, 0.1, workers=workers).step()
-        else:
-            Muon(weights, 0.1).step()
-        steps.append(weights)
-    assert all(torch.allclose(*pair, atol=1e-3) for pair in zip(*steps, strict=True))
-
-
 def test_a_wider_network_computes_nearly_the_same():
     old = new_models()["unet"].eval()
     with torch.no_grad():  # an untrained output layer says little
@@ -174,6 +158,6 @@ def test_only_channels_may_differ():
 
 
 def test_the_stages_that_are_run_by_default_start_from_nothing():
-    from d3s_utils.pocket.training.__main__ import STAGES
+    from d3s_utils.pocket.training.stages import STAGES
 
     assert list(STAGES) == ["adopt", "scenes", "guides", "judge", "locator", "vae", "latents", "unet", "export"]

@@ -8,7 +8,7 @@ from d3s_utils.disentanglement.features import Features
 from d3s_utils.generation.world import open_world
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.probes.counterfactuals import counterfactuals, family_table, mean_distance, movement, movement_ratios
+from d3s_utils.probes.counterfactuals import draw_families, family_table, mean_distance, movement, movement_ratios
 
 
 def planted_families(families=8, foregrounds=3, backgrounds=4):
@@ -75,9 +75,9 @@ def test_counterfactuals_share_the_guide_and_are_made_once(profile, tmp_path, mo
     monkeypatch.setattr("d3s_utils.generation.shard.generate", draw)
     world = open_world(profile)
     families = family_table(profile, world)
-    images, guides = counterfactuals(tmp_path, profile, families, world)
+    images, guides = draw_families(tmp_path, profile, families, world)
     assert images.shape == guides.shape == (60, 64, 64, 3)
     for _, row in families.groupby(["family", "label"]):
         assert (guides[row.index] == guides[row.index[0]]).all()
-    again, _ = counterfactuals(tmp_path, profile, families, world)
+    again, _ = draw_families(tmp_path, profile, families, world)
     assert calls == [60] and np.array_equal(images, again)

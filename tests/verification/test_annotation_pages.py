@@ -5,11 +5,14 @@
 
 import json
 import os
+import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -17,9 +20,13 @@ import pandas as pd
 import pytest
 from conftest import EVIL, Served
 
+from d3s_utils.verification.asking.store import LONGEST
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 KEYS = ("y", "n", "n")  # object there, background not, nothing adult
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # offline
+PATIENCE = 600  # seconds that a condition may take: only what never comes fails, on a busy machine too
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +34,24 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def new_page(browser, **context):
+    context = browser.new_context(**context)
+    context.set_default_timeout(PATIENCE * 1000)
+    return context.new_page()
+
+
+def until(condition, what):
+    """What `condition` says, once that is something."""
+    end = time.monotonic() + PATIENCE
+    while not (found := condition()):
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
+        time.sleep(0.05)
+    return found
 
 
 @pytest.fixture
@@ -48,7 +70,7 @@ def keep(page, name):
 
 def come_in(browser, url, name, **context):
     """A page of `name`'s own, at the first picture."""
-    page = browser.new_context(**context).new_page()
+    page = new_page(browser, **context)
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.goto(url)
@@ -89,7 +111,7 @@ def test_a_session_of_25_by_keyboard_alone(served, browser):
     wanted = {"foreground": "yes", "background": "no", "adult": "no"}
     assert all(wanted[question] == answer for question, answer in zip(votes["question"], votes["answer"], strict=True))
     assert votes["image_id"].nunique() + gold["image_id"].nunique() == 25 and set(votes["worker_id"]) == {"ann"}
-    assert votes["seconds"].between(0, 60).all() and votes["answered_at"].notna().all()
+    assert votes["seconds"].between(0, LONGEST).all() and votes["answered_at"].notna().all()
 
 
 def test_undo_arrows_and_a_change_of_mind(served, browser):
@@ -180,7 +202,7 @@ def test_screen_readers_are_told_what_is_shown(served, browser):
     press(page, "y")
     assert open_question(page) == "background", "typing into the instructions answers nothing"
     page.keyboard.press("Escape")
-    assert page.locator("#instructions[open]").count() == 0
+    page.wait_for_selector("#instructions:not([open])", state="attached")
 
 
 def test_a_class_name_with_markup_is_shown_as_text(evil_outputs, browser, tmp_path):
@@ -204,7 +226,7 @@ def test_who_comes_when_everything_is_answered_is_thanked(asked_outputs, browser
     options = "verification.votes_per_image=1 verification.session=200 verification.gold_rate=0"
     with Served(tmp_path / "asked.yaml", tmp_path / "outputs", "--set", options) as served:
         come_in(browser, served.url, "ann")
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(served.url)
         page.fill("#name", "bea")
         page.keyboard.press("Enter")
@@ -217,8 +239,10 @@ def test_who_comes_when_everything_is_answered_is_thanked(asked_outputs, browser
 
 @pytest.fixture
 def lab(asked_outputs, tmp_path):
-    """JupyterLab with one notebook that shows the widget; its address, and the run's folder."""
+    """JupyterLab with one notebook that shows the widget; its address, and the run's folder. No gold among it."""
     shutil.copytree(asked_outputs, tmp_path, dirs_exist_ok=True)
+    with open(tmp_path / "asked.yaml", "a") as profile:
+        profile.write("verification: {gold: null}\n")
     cells = [
         "from d3s_utils.notebook.widgets import annotate as widget\nfrom d3s_utils.ground.run import open_run",
         f'widget.annotate(open_run("{tmp_path / "asked.yaml"}", "02_human_verification"), "ann")',
@@ -227,74 +251,118 @@ def lab(asked_outputs, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)), metadata=kernel)
     (tmp_path / "lab").mkdir()
     nbformat.write(notebook, tmp_path / "lab" / "vote.ipynb")
-    own = {
-        name: str(tmp_path / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
-    }
-    environment = {**os.environ, **own, "D3S_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_PREFER_ENV_PATH": "1"}
+    own = {name: tmp_path / name.lower() for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    settings = own["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
+    settings.parent.mkdir(parents=True)
+    news = {"@jupyterlab/apputils-extension:announcements": True}  # asks the internet, and the user
+    settings.write_text(json.dumps({"disabledExtensions": news}))
+    environment = {**os.environ, **{name: str(folder) for name, folder in own.items()}}
+    environment |= {"D3S_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_PREFER_ENV_PATH": "1"}
     options = [
         "--no-browser",
         "--ServerApp.port=0",
         "--IdentityProvider.token=",
         f"--ServerApp.root_dir={tmp_path / 'lab'}",
     ]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--allow-root", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    with open(tmp_path / "lab.log", "w") as log:
+        command = [sys.executable, "-m", "jupyterlab", "--allow-root", *options]
+        server = subprocess.Popen(command, stderr=log, env=environment)
     try:
-        yield lab_address(Path(own["JUPYTER_RUNTIME_DIR"])), tmp_path / "outputs" / "asked"
+        address = until(lambda: lab_address(server, own["JUPYTER_RUNTIME_DIR"]), "JupyterLab's address")
+        yield address, tmp_path / "outputs" / "asked"
     finally:
         server.terminate()
-        server.communicate(timeout=60)
+        server.wait(PATIENCE)
 
 
-def lab_address(runtime):
-    """Where the server listens, once it does."""
-    for _ in range(300):
-        for file in runtime.glob("jpserver-*.json"):
+def lab_address(server, runtime):
+    """Where the server listens, if it does by now."""
+    assert server.poll() is None, "JupyterLab stopped"
+    for file in runtime.glob("jpserver-*.json"):
+        try:
             url = json.loads(file.read_text())["url"].replace("localhost", "127.0.0.1")
-            try:
-                urllib.request.urlopen(f"{url}api", timeout=5).close()
-                return url
-            except OSError:
-                pass
-        time.sleep(0.2)
-    raise AssertionError("JupyterLab did not start")
+            urllib.request.urlopen(f"{url}api", timeout=PATIENCE).close()
+            return url
+        except (OSError, ValueError):  # not yet; a file half written
+            pass
+    return None
 
 
-def test_the_widget_in_jupyterlab_takes_votes_by_keys_and_buttons(lab, browser):
-    url, folder = lab
-    page = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
-    page.goto(f"{url}lab/tree/vote.ipynb?reset")
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
-    page.wait_for_selector(".jp-NotebookPanel-toolbar")
+def show_widget(lab, browser, width=1300):
+    """The page of the notebook once the widget is there and hears keys, as the notebook alone makes it."""
+    page = new_page(browser, viewport={"width": width, "height": 1000})
+    page.goto(f"{lab[0]}lab/tree/vote.ipynb?reset")
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")  # the kernel is there
     page.locator(".jp-Notebook .jp-CodeCell").first.click()
-    page.get_by_text("Run", exact=True).first.click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    page.wait_for_selector(".jupyter-widgets progress", timeout=60_000)
+    page.locator(".lm-MenuBar-itemLabel:text-is('Run')").click()
+    page.locator(".lm-Menu-itemLabel:text-is('Run All Cells')").click()
+    page.wait_for_selector(".d3s-annotator:focus-within")
+    return page
+
+
+def stored(folder):
+    """The answers in the order in which they were given: item, question, answer."""
+    with sqlite3.connect(folder / "annotation" / "votes.sqlite", timeout=PATIENCE) as db:
+        return db.execute("SELECT item_id, question, answer FROM votes ORDER BY number").fetchall()
+
+
+@contextmanager
+def busy_cores():
+    """Two processes that do nothing but keep two cores busy."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def test_the_widget_in_jupyterlab_stores_every_quick_answer_on_a_busy_machine(lab, browser):
+    page = show_widget(lab, browser)
+    keys = random.Random(20).choices("yn", k=60)
+    with busy_cores():
+        for key in keys:
+            page.keyboard.press(key)
+        page.wait_for_selector("text=picture 21 of 25")
+        page.wait_for_selector(".d3s-waiting:empty", state="attached")
+    keep(page, "lab_busy")
+    answers = stored(lab[1])
+    assert [answer[0] for *_, answer in answers] == keys
+    assert [question for _, question, _ in answers] == ["foreground", "background", "adult"] * 20
+    assert len({item for item, *_ in answers}) == 20
+    votes = pd.read_csv(lab[1] / "votes.csv")
+    found = set(votes[["image_id", "question", "answer"]].itertuples(index=False, name=None))
+    assert found == set(answers) and len(votes) == 60, "what the page shows as done is in the file"
+    assert set(votes["source"]) == {"local"} and set(votes["worker_id"]) == {"ann"}
+
+
+def test_the_widget_in_jupyterlab_takes_keys_and_buttons_in_their_order(lab, browser):
+    page = show_widget(lab, browser, width=800)
+    cells = page.locator(".jp-Notebook .jp-Cell").count()
     keep(page, "lab_first")
-    keys = page.locator(".widget-text input")
-    keys.click()
-    for expected in ("picture 2 of 25", "picture 3 of 25"):
-        for key in KEYS:
-            keys.press(key)
-        page.wait_for_selector(f"text={expected}")
-    keys.press("Backspace")
+    for key in (*KEYS, *KEYS, "Backspace", "x", "d", "d", "Control+y", "ArrowLeft", "<", ">"):
+        page.keyboard.press(key)
     page.wait_for_selector("text=picture 2 of 25")
-    page.locator("button[title='adult: yes']").click()
+    page.wait_for_selector(".d3s-waiting:empty", state="attached")
+    page.click("button[title='adult: yes']")
+    page.keyboard.press("n")  # without a wait: whatever was clicked last, and after it
     page.wait_for_selector("text=picture 3 of 25")
+    page.wait_for_selector(".d3s-waiting:empty", state="attached")
     keep(page, "lab_third")
-    votes = [pd.read_csv(file) for name in ("votes.csv", "gold_votes.csv") if (file := folder / name).exists()]
-    answered = pd.concat(votes)
-    assert set(answered["source"]) == {"local"} and set(answered["worker_id"]) == {"ann"}
-    on_images = votes[0]
-    if len(votes) == 1:  # no gold among the first two
-        assert on_images["image_id"].nunique() == 2 and sorted(on_images["question"]) == sorted(
-            2 * ["adult", "background", "foreground"]
-        )
-        assert sorted(on_images.loc[on_images["question"] == "adult", "answer"]) == ["no", "yes"]
+    wanted = ["yes", "no", "no", "yes", "no", "yes", "no"]
+    assert [answer for *_, answer in stored(lab[1])] == wanted
+    assert len(pd.read_csv(lab[1] / "votes.csv")) == 7 - 1, "a picture half answered is not written yet"
+    assert page.locator(".jp-Notebook .jp-Cell").count() == cells, "the notebook's own keys did nothing"
+    for button in page.locator(".d3s-annotator button").all():
+        assert button.evaluate("button => button.scrollWidth <= button.clientWidth"), "a label is cut"
+    tops = {button.bounding_box()["y"] for button in page.locator("button[data-step]").all()}
+    assert len(tops) == 1, "not in a row"
+    assert page.locator(".d3s-annotator").evaluate("node => node.scrollWidth <= node.clientWidth")
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("n")
+    page.wait_for_selector(".d3s-off")
+    assert page.inner_text(".d3s-waiting") == "" and len(stored(lab[1])) == 7, "typed into a cell"
 
 
 # On Mechanical Turk ---------------------------------------------------------------------------------------------------
@@ -313,14 +381,13 @@ def test_the_template_works_through_a_task_and_submits_its_answers(evil_outputs,
     assert html.count("${") == 1
     task = html.replace("${items}", batch["items"].iloc[0])
     (tmp_path / "out" / "task.html").write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{task}")
-    context = browser.new_context()
-    pictures = tmp_path / "out" / "pictures"
+    page = new_page(browser)
+    context, pictures = page.context, tmp_path / "out" / "pictures"
     context.route(
         "https://pictures.invalid/d3s/**",
         lambda route: route.fulfill(path=pictures / urllib.request.unquote(route.request.url.partition("/d3s/")[2])),
     )
     context.route("https://assets.crowd.aws/**", lambda route: route.abort())
-    page = context.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto((tmp_path / "out" / "task.html").as_uri())

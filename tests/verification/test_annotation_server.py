@@ -58,7 +58,7 @@ def at_once(port, stop=None, most=VOTES):
     if stop is not None:
         stop(told)
     for thread in threads:
-        thread.join(120)
+        thread.join(600)
     return sorted(sum(told, [])), times
 
 
@@ -187,27 +187,27 @@ def test_export_says_how_far_things_are(place, capsys):
         client.ask("POST", "/api/answer", {"item": view["item"], "question": "foreground", "answer": "yes"})
         os.kill(page.process.pid, signal.SIGKILL)
         page.process.wait()
-    from d3s_utils.verification.asking.page import main
+    from d3s_utils.cli.parser import main
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D3S_OUTPUTS", str(outputs))
-        assert main(["--profile", str(profile), "--export"]) == 0
+        assert main(["annotate", "--profile", str(profile), "--export"]) == 0
     assert "1 votes of 1 annotators" in capsys.readouterr().out
 
 
 def test_without_images_it_says_what_to_run(tmp_path, monkeypatch, capsys):
-    from d3s_utils.verification.asking.page import main
+    from d3s_utils.cli.parser import main
 
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
-    assert main(["--profile", "smoke"]) == 1
+    assert main(["annotate", "--profile", "smoke"]) == 1
     assert "error:" in capsys.readouterr().err
 
 
 def test_a_taken_port_is_named(place, capsys):
     profile, outputs = place
     with Served(profile, outputs) as page, pytest.MonkeyPatch.context() as patch:
-        from d3s_utils.verification.asking.page import main
+        from d3s_utils.cli.parser import main
 
         patch.setenv("D3S_OUTPUTS", str(outputs))
-        assert main(["--profile", str(profile), "--port", str(page.port)]) == 1
+        assert main(["annotate", "--profile", str(profile), "--port", str(page.port)]) == 1
     assert "choose another" in capsys.readouterr().err

@@ -1,8 +1,8 @@
-"""A *measure* says how much a set of features knows about a set of labels, as something an encoder can lower."""
+"""What every penalty is made of: a measure of how much features know about labels, which an encoder can lower."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,30 +46,45 @@ class Measure(nn.Module):
         raise TypeError(f"{type(self).__name__} has no critic.")
 
 
-class Nothing(Measure):
-    """The control: no dependence is ever seen, so nothing is taken away."""
-
-    def forward(self, features, labels, rng):
-        return features.new_zeros(())
-
-
 def classifier_head(n_features: int, n_labels: int, hidden: int = 128) -> nn.Sequential:
     return nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Linear(hidden, n_labels))
 
 
+@dataclass(frozen=True)
+class PenaltyRow:
+    """One row of the table of penalties.
+
+    Attributes:
+        measure: made for a number of features and a number of labels.
+        weight: what suits its scale, beside the cross entropies.
+        about: one line for tables.
+        both_streams: see `Penalty`.
+    """
+
+    measure: Callable[[int, int], Measure]
+    weight: float
+    about: str
+    both_streams: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """Whether the measure has a critic."""
+        return getattr(self.measure, "func", self.measure).learns
+
+
 class Penalty(nn.Module):
-    """One measure for each side of the split.
+    """One measure for each side of the split, whose features have these two `sizes`.
 
     Foreground features are held against the background label, which only D3S images have; background features against
-    the class. On natural images class and background truly go together, so background features that name the place
+    the class. On natural images class and background truly go together, so background features that name the background
     also foretell the class; a measure therefore looks at D3S images only, unless `both_streams` asks for the paper's
     published way.
     """
 
-    def __init__(self, measure: Callable[[int, int], Measure], fg_dim, bg_dim, n_classes, n_backgrounds, both_streams):
+    def __init__(self, row: PenaltyRow, sizes: Sequence[int], n_classes: int, n_backgrounds: int):
         super().__init__()
-        self.fg, self.bg = measure(fg_dim, n_backgrounds), measure(bg_dim, n_classes)
-        self.both_streams = both_streams
+        self.fg, self.bg = row.measure(sizes[0], n_backgrounds), row.measure(sizes[1], n_classes)
+        self.weight, self.both_streams = row.weight, row.both_streams
 
     @property
     def learns(self) -> bool:
@@ -89,13 +104,3 @@ class Penalty(nn.Module):
         fg = fg_side(parts.fg[: len(parts.background)], parts.background, rng)
         bg = bg_side(parts.bg[:seen], parts.label[:seen], rng)
         return fg + bg, {f"fg_{word}": fg.item(), f"bg_{word}": bg.item()}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A measure, the weight that suits its scale, and one line about it for tables."""
-
-    measure: Callable[[int, int], Measure]
-    weight: float
-    about: str
-    both_streams: bool = False

@@ -1,45 +1,53 @@
-"""The table of all penalties."""
+"""All penalties: the rows (`ROWS`) of every file in this folder, so that a new file is all that a new penalty takes."""
 
 from __future__ import annotations
 
-from functools import partial
+import functools
+import importlib
+import pkgutil
+from collections.abc import Sequence
 
-from d3s_utils.disentanglement.penalties.heads import Club, GradientReversal
-from d3s_utils.disentanglement.penalties.kernels import DistanceCorrelation, Hsic
-from d3s_utils.disentanglement.penalties.measure import Nothing, Penalty, Recipe
-from d3s_utils.disentanglement.penalties.wasserstein import Wasserstein
+from d3s_utils.disentanglement import penalties
+from d3s_utils.disentanglement.penalties.measure import Penalty, PenaltyRow
 from d3s_utils.ground.errors import D3SError
 
-# One row here is all it takes for a penalty to be trained, probed and tested.
-PENALTIES: dict[str, Recipe] = {
-    "none": Recipe(Nothing, 0.0, "cross entropy alone"),
-    "wasserstein": Recipe(Wasserstein, 1.0, "the paper's critic, on pairs of features and label", both_streams=True),
-    "wasserstein_element": Recipe(
-        partial(Wasserstein, interpolation="element"),
-        1.0,
-        "the same, with the mixing of the published code",
-        both_streams=True,
-    ),
-    "gradient_reversal": Recipe(GradientReversal, 1.0, "an adversarial head, its gradient reversed"),
-    "club": Recipe(Club, 1.0, "an upper bound of the mutual information"),
-    "hsic": Recipe(Hsic, 10.0, "kernel independence (HSIC)"),
-    "hsic_whitened": Recipe(partial(Hsic, whiten=True), 10.0, "kernel independence, faint directions made loud"),
-    "distance_correlation": Recipe(DistanceCorrelation, 10.0, "correlation of distances"),
-}
+
+@functools.cache
+def penalty_files() -> dict[str, tuple[str, PenaltyRow]]:
+    """By the name of each penalty: the module that defines it, and its row."""
+    names = [f"{penalties.__name__}.{file.name}" for file in pkgutil.iter_modules(penalties.__path__)]
+    rows = {name: getattr(importlib.import_module(name), "ROWS", {}) for name in names}
+    return {penalty: (module, row) for module, own in rows.items() for penalty, row in own.items()}
 
 
-def recipe_for(name: str) -> Recipe:
-    """The row of `PENALTIES` called `name`.
+def penalty_row(name: str) -> PenaltyRow:
+    """The row of the penalty called `name`.
 
     Raises:
-        D3SError: there is no such row.
+        D3SError: there is no such penalty.
     """
-    if name not in PENALTIES:
-        raise D3SError(f"There is no penalty called {name!r}; disentanglement.penalties takes {', '.join(PENALTIES)}.")
-    return PENALTIES[name]
+    return _find(name)[1]
 
 
-def build_penalty(name: str, fg_dim: int, bg_dim: int, n_classes: int, n_backgrounds: int) -> Penalty:
-    """The penalty called `name` for features of these widths; critics start from torch's current seed."""
-    recipe = recipe_for(name)
-    return Penalty(recipe.measure, fg_dim, bg_dim, n_classes, n_backgrounds, recipe.both_streams)
+def penalty_module(name: str) -> str:
+    """The module that defines the penalty called `name`.
+
+    Raises:
+        D3SError: there is no such penalty.
+    """
+    return _find(name)[0]
+
+
+def _find(name: str) -> tuple[str, PenaltyRow]:
+    known = penalty_files()
+    if name not in known:
+        raise D3SError(f"There is no penalty called {name!r}; disentanglement.penalties takes {', '.join(known)}.")
+    return known[name]
+
+
+def build_penalty(name: str, sizes: Sequence[int], n_classes: int, n_backgrounds: int) -> Penalty:
+    """The penalty called `name` for foreground and background features of these `sizes`.
+
+    Critics start from torch's current seed.
+    """
+    return Penalty(penalty_row(name), sizes, n_classes, n_backgrounds)

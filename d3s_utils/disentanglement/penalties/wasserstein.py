@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from d3s_utils.disentanglement.penalties.measure import Measure
+from d3s_utils.disentanglement.penalties.measure import Measure, PenaltyRow
 
 
 def halving_critic(width: int) -> nn.Sequential:
@@ -61,3 +63,16 @@ class Wasserstein(Measure):
         between = (share * joint + (1 - share) * shuffled).requires_grad_()
         (gradient,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
         return (gradient.norm(dim=1) - 1).square().mean()
+
+
+ROWS = {
+    "wasserstein": PenaltyRow(
+        Wasserstein, 1.0, "the paper's critic, on pairs of features and label", both_streams=True
+    ),
+    "wasserstein_element": PenaltyRow(
+        partial(Wasserstein, interpolation="element"),
+        1.0,
+        "the same, with the mixing of the published code",
+        both_streams=True,
+    ),
+}

@@ -82,7 +82,7 @@ def train_vae_round(setup: Setup, number: int) -> None:
     vae = vae if number == 0 else vae.from_pretrained(workplace() / f"vae-{number - 1}")
     vae = vae.train().to(memory_format=torch.channels_last)
     data, curve, mean = scenes("train"), Curve("vae"), Average(vae, setup.ema)
-    optimizers = Optimizers(nn.ModuleList([vae]), setup.vae_lr / (1 + number), setup.vae_steps)
+    optimizers = Optimizers(vae, setup.vae_lr / (1 + number))
     started, step, progress = time.time(), 0, 0.0
     while progress < 1:
         generator = torch_rng_for(setup.seed, "vae", number, step)

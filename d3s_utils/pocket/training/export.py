@@ -74,7 +74,7 @@ def adopt(setup: Setup, folder: Path = paths.POCKET_WEIGHTS / "generator") -> No
         "text": CLIPTextModel.from_pretrained(folder / "text_encoder").float(),
     }
     models = nn.ModuleDict(parts)
-    mean, optimizers = Average(models, setup.ema), Optimizers(models, setup.unet_lr, setup.unet_steps)
+    mean, optimizers = Average(models, setup.ema), Optimizers(models, setup.unet_lr)
     save_state(workplace() / "unet_state.safetensors", models, mean, optimizers, step=0, seconds=0.0)
     notes = json.loads((folder / "training" / "setup.json").read_text())
     rounds = [*notes.get("earlier_rounds", []), {key: notes[key] for key in ROUND}]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from d3s_utils.ground import paths
@@ -30,7 +30,7 @@ def train_judge(setup: Setup) -> None:
         return
     torch.manual_seed(setup.seed)
     data, net, curve = scenes("train"), JudgeNet().to(memory_format=torch.channels_last), Curve("judge")
-    optimizers = Optimizers(nn.ModuleList([net]), 2e-3, setup.judge_steps)
+    optimizers = Optimizers(net, 2e-3)
     generator = torch_rng_for(setup.seed, "judge")
     for step in range(setup.judge_steps):
         index = torch.randint(len(data["label"]), (setup.judge_batch,), generator=generator)
@@ -108,7 +108,7 @@ def train_locator(setup: Setup) -> None:
     data, generator = placed_scenes(setup, "locator", setup.locator_scenes), torch_rng_for(setup.seed, "locator")
     torch.manual_seed(setup.seed)
     net, curve = LocatorNet().to(memory_format=torch.channels_last), Curve("locator")
-    optimizers = Optimizers(nn.ModuleList([net]), 2e-3, setup.locator_steps)
+    optimizers = Optimizers(net, 2e-3)
     for step in range(setup.locator_steps):
         index = torch.randint(len(data.label), (setup.judge_batch,), generator=generator)
         images, centres = ((pixels(data.rgb[index]) + 1) / 2), data.centre[index].clone()

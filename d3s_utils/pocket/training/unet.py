@@ -253,7 +253,7 @@ def train_unet(setup: Setup) -> None:
     tokenizer = open_tokenizer()
     models = nn.ModuleDict({"unet": new_unet(setup), "text": new_text_encoder(setup, tokenizer)})
     mean, workers = Average(models, setup.ema), one_thread_workers(setup.threads)
-    optimizers = Optimizers(models, setup.unet_lr, setup.unet_steps, workers=workers)
+    optimizers = Optimizers(models, setup.unet_lr, workers)
     state = workplace() / "unet_state.safetensors"
     step, seconds = resume(state, models, mean, optimizers)
     training_set, kept, curve = (

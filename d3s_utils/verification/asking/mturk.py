@@ -10,7 +10,6 @@ the paper's authors; what cannot be used is listed by row, and the rest goes whe
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -25,12 +24,12 @@ from PIL import Image
 
 from d3s_utils.ground import paths
 from d3s_utils.ground.columns import COLUMNS
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes, write_table, write_text
 from d3s_utils.ground.pages import render
-from d3s_utils.ground.run import Run, open_run
+from d3s_utils.ground.run import Run
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.verification.asking.desk import Desk, gold_in, open_desk
+from d3s_utils.verification.asking.desk import Desk, gold_in
 from d3s_utils.verification.asking.task import INSTRUCTIONS, TEMPLATES, TITLE, Item, wording
 
 PER_TASK = 25  # pictures in a task, as in the paper
@@ -296,44 +295,3 @@ def _read_names(path: Path) -> dict[str, str]:
     if not {"name", "image_id"} <= set(table):
         raise D3SError(f"{path} lacks the column name or image_id; it says which image of the run each name means.")
     return dict(zip(table["name"].astype(str), table["image_id"].astype(str), strict=True))
-
-
-# The command ----------------------------------------------------------------------------------------------------------
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils mturk", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    out = commands.add_parser("export", help="write the batch, the template and the pictures")
-    back = commands.add_parser("import", help="read batch results")
-    for one in (out, back):
-        one.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-        one.add_argument("--set", default="", dest="overrides", help="single keys over the profile")
-    out.add_argument("--url", required=True, help="where the pictures will be found: https://...")
-    out.add_argument("--per-task", type=int, default=PER_TASK, help=f"pictures in a task (default: {PER_TASK})")
-    out.add_argument("--no-pictures", action="store_true", help="write the batch and the template alone")
-    back.add_argument("files", nargs="+", metavar="RESULTS", help="batch results as Mechanical Turk saves them")
-    back.add_argument("--names", help="a CSV with columns name, image_id: what the results call the images of the run")
-    back.add_argument("--keep-worker-ids", action="store_true", help="no pseudonyms: ids can be traced to people")
-    given = parser.parse_args(arguments)
-
-    def command() -> None:
-        run = open_run(given.profile, "02_human_verification", given.overrides)
-        desk = open_desk(run)
-        if given.command == "export":
-            folder, settings = run.path("annotation", "mturk", "batch.csv").parent, run.profile.verification
-            batch = export(desk, folder, given.url, run.profile.seed, given.per_task, not given.no_pictures)
-            print(f"{len(batch)} tasks in {folder}; ask for {settings.votes_per_image} assignments of each.")
-            return
-        new, rejected = import_results(run, desk, given.files, given.names, given.keep_worker_ids)
-        for row in rejected.itertuples():
-            print(f"{row.file}, row {row.row}{f', {row.image}' if row.image else ''}: {row.reason}")
-        print(
-            f"{new} new votes; {len(rejected)} things rejected, listed in {run.folder}/annotation/mturk_rejected.csv."
-        )
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

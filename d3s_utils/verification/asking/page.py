@@ -10,7 +10,6 @@ written when the server stops, and notebook 02 then goes by these votes.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hmac
 import ipaddress
@@ -25,13 +24,11 @@ from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from d3s_utils.ground.errors import D3SError, exit_status
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.pages import STYLE, render
-from d3s_utils.ground.run import open_run
-from d3s_utils.verification.asking.desk import Desk, open_desk
+from d3s_utils.verification.asking.desk import Desk
 from d3s_utils.verification.asking.task import INSTRUCTIONS, TEMPLATES, TITLE
 
-PORT = 8765
 COOKIE = "annotator"
 POLICY = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
@@ -214,6 +211,23 @@ def application(desk: Desk, run: str, local: bool, token: str | None) -> web.App
 # The command ----------------------------------------------------------------------------------------------------------
 
 
+def serve_until_stopped(desk: Desk, run: str, host: str, port: int, token: str | None) -> None:
+    """Serve the page, its address printed first, until Ctrl-C.
+
+    Args:
+        run: its name, which the page shows.
+        token: what newcomers have to know; None makes one up where others than this machine may ask.
+
+    Raises:
+        D3SError: host and port cannot be had.
+    """
+    token = token or (None if is_local(host) else secrets.token_urlsafe(12))
+    try:
+        asyncio.run(serve(desk, run, host, port, token))
+    except OSError as error:
+        raise D3SError(f"--host {host} --port {port}: {error.strerror}; choose another.") from error
+
+
 async def serve(desk: Desk, run: str, host: str, port: int, token: str | None) -> None:
     """Serve until SIGINT or SIGTERM."""
     host = "127.0.0.1" if host == "localhost" else host  # which may mean two sockets with two ports
@@ -228,40 +242,3 @@ async def serve(desk: Desk, run: str, host: str, port: int, token: str | None) -
     await stop.wait()
     server.stop()
     await server.close_all_connections()
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m d3s_utils annotate", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="pocket", help="a profile's name or a YAML file (default: pocket)")
-    parser.add_argument("--set", default="", dest="overrides", help="single keys over the profile")
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve at (default: this machine alone)")
-    parser.add_argument("--port", type=int, default=PORT, help=f"0 takes any free one (default: {PORT})")
-    parser.add_argument("--token", help="what newcomers have to know; made up where others than this machine may ask")
-    parser.add_argument(
-        "--export", action="store_true", help="write votes.csv and say how far things are; serve nothing"
-    )
-    given = parser.parse_args(arguments)
-
-    def command() -> None:
-        run = open_run(given.profile, "02_human_verification", given.overrides)
-        desk = open_desk(run)
-        if not given.export:
-            token = given.token or (None if is_local(given.host) else secrets.token_urlsafe(12))
-            print(f"Images of {run.profile.name}. Stop with Ctrl-C; votes.csv is written then. Open:")
-            try:
-                asyncio.run(serve(desk, run.profile.name, given.host, given.port, token))
-            except OSError as error:
-                raise D3SError(f"--host {given.host} --port {given.port}: {error.strerror}; choose another.") from error
-        votes = desk.store.export(run.folder)
-        how_far = desk.store.progress(run.profile.verification.votes_per_image)
-        written = f"Written to {run.folder / 'votes.csv'}." if len(votes) else "Nothing to write yet."
-        print(
-            f"{len(votes)} votes of {how_far['workers']} annotators; {how_far['full']} of {how_far['images']} images "
-            f"have all of theirs. {written}"
-        )
-
-    return exit_status(command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
