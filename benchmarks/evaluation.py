@@ -49,8 +49,7 @@ def main() -> None:
     import torch
 
     from d3s_utils.evaluation.classifiers import Classifier, Preprocessing
-    from d3s_utils.evaluation.predict import predict
-    from d3s_utils.evaluation.sets import ImageSet
+    from d3s_utils.evaluation.predict import ImageSet, predict
     from d3s_utils.generation.dataset import load_images
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 640

@@ -128,7 +128,7 @@ def export_tasks(profile: str, overrides: str, url: str, per_task: int | None, n
 def import_answers(profile: str, overrides: str, files: list[str], names: str | None, keep_worker_ids: bool) -> None:
     from d3s_utils.ground.run import open_run
     from d3s_utils.verification.asking.desk import open_desk
-    from d3s_utils.verification.asking.mturk import import_results
+    from d3s_utils.verification.asking.mturk_results import import_results
 
     run = open_run(profile, "02_human_verification", overrides)
     new, rejected = import_results(run, open_desk(run), files, names, keep_worker_ids)

@@ -166,8 +166,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser.parse_args(arguments))
     try:
         return given.pop("function")(**given) or 0
-    except argparse.ArgumentError as error:
-        parser.error(error.message)
     except D3SError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

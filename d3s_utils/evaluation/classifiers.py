@@ -1,4 +1,4 @@
-"""Classifiers with one contract: uint8 images in, one score per class out; size and normalisation are their business."""
+"""Classifiers with one contract: uint8 images in, one score per class out; resizing and normalising is their work."""
 
 from __future__ import annotations
 

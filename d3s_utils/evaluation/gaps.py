@@ -7,20 +7,21 @@ names the draw, e.g. `(profile.seed, "evaluation")`.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from d3s_utils.evaluation.mistakes import usual_backgrounds
-from d3s_utils.evaluation.sets import UNIFORM
+from d3s_utils.evaluation.sets import D3S, NATURAL, NO_HABIT, UNIFORM, of_set
+from d3s_utils.ground.claims import Claim, Mark, finding, row_of
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.ground.stats import cluster_gap_ci, cluster_mean_ci, wilson
+from d3s_utils.ground.stats import cluster_gap_ci, cluster_mean_ci, percentiles, wilson
 
 ZOO_MEAN = "zoo mean"
 PARTS = ("style", "background", "labels")  # of the drop from photographs to D3S, in the order they are told
-ZOO_DROP, CONTROL_DROP = 35, 8  # points: what the pocket profile is expected to show
+# What the pocket profile is expected to show.
+ZOO_DROP, SMALL_DROP = Mark("at least", 35, "points"), Mark("at most", 8, "points")
 Key = Sequence[object]
 
 
@@ -57,21 +58,24 @@ def accuracy_table(predictions: pd.DataFrame, key: Key, *columns: str, top5: boo
     return pd.DataFrame(rows, columns=[*columns, "accuracy", "low", "high", "n"])
 
 
-def gap_table(predictions: pd.DataFrame, key: Key, *, natural: str = "natural", by: str = "model") -> pd.DataFrame:
-    """What is lost from `natural` photographs to D3S: `by`, natural, d3s, gap, low, high, one row per value of `by`."""
+def gap_table(predictions: pd.DataFrame, key: Key, *, natural: str = NATURAL, by: str = "model") -> pd.DataFrame:
+    """What is lost from a set of photographs to D3S: `by`, natural, d3s, gap, low, high, one row per value of `by`.
+
+    Args:
+        natural: the name of the set of photographs.
+    """
     rows = []
     for name, part in predictions.groupby(by, sort=False):
-        before, after = part[part["dataset"] == natural], part[part["dataset"] == "d3s"]
-        sides = [(hits(side), side["foreground_source"]) for side in (before, after)]
+        sides = [(hits(side), side["foreground_source"]) for side in (of_set(part, natural), of_set(part, D3S))]
         means = [values.mean() for values, _ in sides]
         low, high = cluster_gap_ci(*sides[0], *sides[1], (*key, "gap", natural, by, name))
         rows.append((name, *means, means[0] - means[1], low, high))
-    return pd.DataFrame(rows, columns=[by, "natural", "d3s", "gap", "low", "high"])
+    return pd.DataFrame(rows, columns=[by, NATURAL, D3S, "gap", "low", "high"])
 
 
 def accuracy_by_rule(predictions: pd.DataFrame, verified: pd.DataFrame, key: Key) -> pd.DataFrame:
     """Accuracy on the D3S images that each rule accepts, and on all: rule, model, accuracy, low, high, n."""
-    d3s = predictions[predictions["dataset"] == "d3s"]
+    d3s = of_set(predictions, D3S)
     parts = [accuracy_table(d3s, key, "model").assign(rule="all images")]
     for rule, rows in verified.groupby("rule", sort=False):
         kept = d3s[d3s["image_id"].isin(rows.loc[rows["accepted"].astype(bool), "image_id"])]
@@ -80,20 +84,20 @@ def accuracy_by_rule(predictions: pd.DataFrame, verified: pd.DataFrame, key: Key
 
 
 def habit_curve(predictions: pd.DataFrame, key: Key) -> pd.DataFrame:
-    """Accuracy against the habit a model grew up with: habit, images, accuracy, low, high, n.
+    """Accuracy against the habit a model was trained with: habit, images, accuracy, low, high, n.
 
     Args:
-        predictions: of one architecture, column `habit` telling its upbringings apart.
+        predictions: of one architecture, column `habit` telling its training photographs apart.
 
     Returns:
-        Per habit three rows of `images`: "natural" (held-out photographs with the same habit), "d3s", and "d3s,
+        Three rows of `images` for each habit: "natural" (held-out photographs with the same habit), "d3s", and "d3s,
         unusual" (generated images whose background is not the usual one of their class).
     """
-    generated = predictions["dataset"] == "d3s"
-    elsewhere = (predictions["dataset"] == "natural-uniform") & (predictions["habit"] != UNIFORM)
-    usual = usual_backgrounds(predictions[predictions["dataset"] == "natural"])
+    generated = predictions["dataset"] == D3S
+    control = (predictions["dataset"] == UNIFORM) & (predictions["habit"] != NO_HABIT)  # not the model's own
+    usual = usual_backgrounds(of_set(predictions, NATURAL))
     unusual = generated & (predictions["background"] != predictions["label"].map(usual))
-    sets = {"natural": ~generated & ~elsewhere, "d3s": generated, "d3s, unusual": unusual}
+    sets = {NATURAL: ~generated & ~control, D3S: generated, f"{D3S}, unusual": unusual}
     parts = [
         accuracy_table(predictions[chosen].assign(images=name), key, "habit", "images") for name, chosen in sets.items()
     ]
@@ -118,21 +122,21 @@ def decompose(predictions: pd.DataFrame, accepted: Sequence[str], key: Key, n: i
         model, part ("natural", the three parts, "d3s"), points, low, high. Style and background are missing where the
         backgrounds of photographs are unknown.
     """
-    usual = usual_backgrounds(predictions[predictions["dataset"] == "natural"])
+    usual = usual_backgrounds(of_set(predictions, NATURAL))
     parts = []
     for model, rows in with_zoo_mean(predictions).groupby("model", sort=False):
         totals = _totals_by_source(rows, set(accepted), usual)
         chosen = rng_for(*key, "decompose").multinomial(len(totals), np.full(len(totals), 1 / len(totals)), size=n)
-        low, high = _percentiles(_parts_of(chosen @ totals))
+        low, high = percentiles(_parts_of(chosen @ totals))
         points = _parts_of(totals.sum(0))
-        parts.append(pd.DataFrame({"part": ["natural", *PARTS, "d3s"], "points": points, "low": low, "high": high}))
+        parts.append(pd.DataFrame({"part": [NATURAL, *PARTS, D3S], "points": points, "low": low, "high": high}))
         parts[-1].insert(0, "model", model)
     return pd.concat(parts, ignore_index=True)
 
 
 def _totals_by_source(rows: pd.DataFrame, accepted: set[str], usual: pd.Series) -> np.ndarray:
     """Per photograph (C, 9): hits and images of natural, d3s, accepted usual, accepted unusual; natural at home."""
-    natural, generated = (rows["dataset"] == name for name in ("natural", "d3s"))
+    natural, generated = (rows["dataset"] == name for name in (NATURAL, D3S))
     verified = generated & rows["image_id"].isin(accepted)
     at_home = rows["background"] == rows["label"].map(usual)
     right = rows["guess"] == rows["label"]
@@ -153,60 +157,39 @@ def _parts_of(totals: np.ndarray) -> np.ndarray:
     return np.stack([natural, natural - habitual, habitual - verified, verified - d3s, d3s], axis=-1)
 
 
-def _percentiles(draws: np.ndarray) -> np.ndarray:
-    """(n, 5) to (2, 5); a part that is missing in every draw stays missing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.nanpercentile(draws, [2.5, 97.5], axis=0)
-
-
 def headline(
     gaps: pd.DataFrame, control: pd.DataFrame, parts: pd.DataFrame, pull: pd.DataFrame, *, simulated: bool
-) -> pd.DataFrame:
-    """What notebook 03 claims, as rows for `claims.claims_from`.
+) -> list[Claim]:
+    """What notebook 03 claims.
 
     Args:
         gaps, parts, pull: see `gap_table`, `decompose` and `background_pull`, the zoo's mean among the models.
-        control: the gap of the one model that grew up without habit; empty if there is none.
+        control: the gap of the one model that was trained without habit; empty if there is none.
         simulated: whether the votes behind `parts` are.
     """
-    zoo, models = gaps["model"] == ZOO_MEAN, gaps[gaps["model"] != ZOO_MEAN]
-    least, pulled = models.nsmallest(1, "gap"), pull[pull["model"] == ZOO_MEAN]
-    text = f"the zoo loses at least {ZOO_DROP} points on D3S"
-    rows = [
-        _row("zoo_drop", text, gaps[zoo], "gap", lambda x: x >= ZOO_DROP),
-        _row("zoo_drop/least", "even its steadiest model loses", least, "gap", lambda _: least["low"].item() > 0),
+    zoo, least = row_of(gaps, model=ZOO_MEAN), row_of(gaps[gaps["model"] != ZOO_MEAN].nsmallest(1, "gap"))
+    some, pulled = Mark("above", 0, "points", of="low"), row_of(pull, model=ZOO_MEAN)
+    pulls = "mistakes in unusual places name the class at home there, more often than chance"
+    above_chance = Mark("above", pulled.get("chance", np.nan), "%", "which guessing would reach", of="low")
+    return [
+        finding("zoo_drop", f"the zoo loses {ZOO_DROP} on D3S", zoo, "gap", ZOO_DROP),
+        finding("zoo_drop/least", "even its steadiest model loses", least, "gap", some),
+        finding("control_drop", f"without habit a model loses {SMALL_DROP}", row_of(control), "gap", SMALL_DROP),
+        finding("background_pull", pulls, pulled, "share", above_chance),
+        *_part_findings(parts[parts["model"] == ZOO_MEAN], simulated),
     ]
-    text = f"without habit a model loses at most {CONTROL_DROP} points"
-    rows.append(_row("control_drop", text, control, "gap", lambda x: x <= CONTROL_DROP))
-    text = "mistakes in unusual places name the class at home there, more often than chance"
-    chance = pulled["chance"].max()
-    rows.append(_row("background_pull", text, pulled, "share", lambda _: pulled["low"].item() > chance))
-    rows += _part_rows(parts[parts["model"] == ZOO_MEAN].set_index("part"), simulated)
-    return pd.DataFrame(rows).assign(unit=lambda table: np.where(table["id"] == "background_pull", "%", "points"))
 
 
-def _part_rows(parts: pd.DataFrame, simulated: bool) -> list[dict]:
-    """The claims about the parts of the drop (index: part)."""
-    other = parts.loc[["style", "labels"], "points"].max()
+def _part_findings(parts: pd.DataFrame, simulated: bool) -> list[Claim]:
+    """What is claimed about the parts of the drop."""
+    other = parts.loc[parts["part"].isin(["style", "labels"]), "points"].max()
+    most = Mark("above", other, "points", "which the next largest part costs")
     claims = {
-        "background": ("of the drop, unusual backgrounds cost most", lambda x: x > other),
-        "style": (f"the generated style costs at most {CONTROL_DROP} points", lambda x: x <= CONTROL_DROP),
-        "labels": (f"wrong labels cost at most {CONTROL_DROP} points", lambda x: x <= CONTROL_DROP),
+        "background": ("of the drop, unusual backgrounds cost most", most),
+        "style": (f"the generated style costs {SMALL_DROP}", SMALL_DROP),
+        "labels": (f"wrong labels cost {SMALL_DROP}", SMALL_DROP),
     }
     return [
-        _row(f"drop_{part}", text, parts.loc[[part]], "points", met, simulated) for part, (text, met) in claims.items()
+        finding(f"drop_{part}", text, row_of(parts, part=part), "points", mark, simulated=simulated)
+        for part, (text, mark) in claims.items()
     ]
-
-
-def _row(
-    id: str, text: str, found: pd.DataFrame, value: str, met: Callable[[float], bool], simulated: bool = False
-) -> dict:
-    """One claim about the first row of `found`; without a row, or without a number in it, the claim was not run."""
-    claim = {"id": id, "text": text, "measured": np.nan, "ci_low": np.nan, "ci_high": np.nan, "simulated": simulated}
-    if not len(found) or np.isnan(found[value].iloc[0]):
-        return claim
-    first = found.iloc[0]
-    right = bool(met(first[value]))
-    claim |= {"measured": first[value], "ci_low": first["low"], "ci_high": first["high"], "met": right}
-    return claim | {"chance": first.get("chance", np.nan)}

@@ -22,13 +22,13 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # what is fetched of a 
 
 
 @dataclass(frozen=True)
-class Row:
-    """One model of zoo.csv.
+class PublishedRow:
+    """A published row: one model of zoo.csv.
 
     Attributes:
-        source: repository on the hub or folder; of a state_dict the timm architecture.
+        source: repository on the hub or folder; for a state_dict the timm architecture.
         revision: of the repository; "main" is whatever is there today, and the tables say which commit that was.
-        head: of a state_dict: "" where the architecture's own head is in it; else what a linear head reads, "pooled"
+        head: for a state_dict: "" where the architecture's own head is in it; else what a linear head reads, "pooled"
             features, or "class+mean": the class token beside the mean of the patches (DINO's ViT-B/8).
         origin: where the authors published a state_dict.
     """
@@ -45,10 +45,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network of the zoo.
+    """A published network.
 
     Attributes:
-        commit: of the repository, or 16 hexadecimal digits of a file or folder of your own.
+        commit: of the repository, or 16 hexadecimal digits of the content of a file or folder of your own.
         own: whether its classes are those of the run (zero-shot), not ImageNet's 1000.
     """
 
@@ -57,7 +57,7 @@ class Loaded:
     own: bool = False
 
 
-def fetch(row: Row) -> tuple[Path, str]:
+def fetch(row: PublishedRow) -> tuple[Path, str]:
     """The folder of a row's source and its commit: a folder on this machine, or a snapshot from the hub, kept there.
 
     Raises:
@@ -82,7 +82,7 @@ def content_hash(files: Sequence[Path]) -> str:
     return digest([[path.name, sha256(path)] for path in files])
 
 
-def _unavailable(row: Row, error: Exception) -> D3SError:
+def _unavailable(row: PublishedRow, error: Exception) -> D3SError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
     return D3SError(
         f"The weights of {row.model} ({row.source}) could not be loaded ({reason}); "
@@ -90,7 +90,7 @@ def _unavailable(row: Row, error: Exception) -> D3SError:
     )
 
 
-def load_timm(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+def load_timm(row: PublishedRow, names: list[str], evaluation: Evaluation) -> Loaded:
     """A timm repository or folder: config.json and model.safetensors."""
     import timm
 
@@ -101,7 +101,7 @@ def load_timm(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
         raise _unavailable(row, error) from error
 
 
-def load_transformers(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+def load_transformers(row: PublishedRow, names: list[str], evaluation: Evaluation) -> Loaded:
     """An image classifier of transformers."""
     from transformers import AutoModelForImageClassification
 
@@ -113,7 +113,7 @@ def load_transformers(row: Row, names: list[str], evaluation: Evaluation) -> Loa
     return Loaded(_Logits(model), commit)
 
 
-def load_open_clip(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+def load_open_clip(row: PublishedRow, names: list[str], evaluation: Evaluation) -> Loaded:
     """CLIP, SigLIP and their kin in open_clip's layout, zero-shot."""
     import open_clip
 
@@ -127,7 +127,7 @@ def load_open_clip(row: Row, names: list[str], evaluation: Evaluation) -> Loaded
     return Loaded(ZeroShot(_Encoder(model, model.encode_image), text), commit, own=True)
 
 
-def load_flava(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+def load_flava(row: PublishedRow, names: list[str], evaluation: Evaluation) -> Loaded:
     """FLAVA's image and text towers, zero-shot in the space they were contrasted in (Singh et al., 2022)."""
     from transformers import AutoTokenizer, FlavaModel
 
@@ -148,7 +148,7 @@ def load_flava(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
     return Loaded(ZeroShot(_Encoder(model, see), text_weights(encode, names, evaluation)), commit, own=True)
 
 
-def load_state_dict(row: Row, names: list[str], evaluation: Evaluation) -> Loaded:
+def load_state_dict(row: PublishedRow, names: list[str], evaluation: Evaluation) -> Loaded:
     """A timm architecture with the weights of `evaluation.state_dicts`/<model>.safetensors."""
     import timm
 
@@ -171,7 +171,7 @@ def load_state_dict(row: Row, names: list[str], evaluation: Evaluation) -> Loade
     return Loaded(network, content_hash([path]))
 
 
-LOADERS: dict[str, Callable[[Row, list[str], Evaluation], Loaded]] = {
+LOADERS: dict[str, Callable[[PublishedRow, list[str], Evaluation], Loaded]] = {
     "timm": load_timm,
     "transformers": load_transformers,
     "open_clip": load_open_clip,

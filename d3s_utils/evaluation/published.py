@@ -19,18 +19,19 @@ import pandas as pd
 import torch
 
 from d3s_utils.evaluation.classifiers import Classifier, Preprocessing
-from d3s_utils.evaluation.loaders import HEADS, HERE, LOADERS, ZERO_SHOT, Row, templates
+from d3s_utils.evaluation.loaders import HEADS, HERE, LOADERS, ZERO_SHOT, PublishedRow, templates
 from d3s_utils.ground import journal, paths
 from d3s_utils.ground.cached import digest
 from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.settings import Evaluation, Profile
+from d3s_utils.ground.settings import Evaluation
+from d3s_utils.ground.sources import code_of
 
 GROUPS = ("original", "newer")
 
 
-def read_rows(path: Path = HERE / "zoo.csv") -> dict[str, Row]:
-    """The rows of a zoo by the name of their model.
+def read_rows(path: Path = HERE / "zoo.csv") -> dict[str, PublishedRow]:
+    """The published rows of a file by the name of their model.
 
     Raises:
         D3SError: the file is missing, lacks a column, names a model twice or says something nobody understands.
@@ -40,12 +41,14 @@ def read_rows(path: Path = HERE / "zoo.csv") -> dict[str, Row]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise D3SError(
-            f"evaluation.zoo: {path} cannot be read ({error}); give a CSV like d3s_utils/zoo.csv."
+            f"evaluation.zoo: {path} cannot be read ({error}); give a CSV like d3s_utils/evaluation/zoo.csv."
         ) from error
-    wanted = [f.name for f in fields(Row) if f.name != "preprocessing"] + [f.name for f in fields(Preprocessing)]
+    wanted = [f.name for f in fields(PublishedRow) if f.name != "preprocessing"] + [
+        f.name for f in fields(Preprocessing)
+    ]
     missing = [name for name in wanted if name not in table and name not in ("head", "origin")]
     if missing:
-        raise D3SError(f"evaluation.zoo: {path} lacks the column {missing[0]}; see d3s_utils/zoo.csv.")
+        raise D3SError(f"evaluation.zoo: {path} lacks the column {missing[0]}; see d3s_utils/evaluation/zoo.csv.")
     rows = {}
     for number, record in enumerate(table.to_dict("records"), 2):
         row = _row(record, f"{path}, line {number}")
@@ -55,7 +58,7 @@ def read_rows(path: Path = HERE / "zoo.csv") -> dict[str, Row]:
     return rows
 
 
-def _row(record: dict[str, str], where: str) -> Row:
+def _row(record: dict[str, str], where: str) -> PublishedRow:
     def numbers(text: str) -> tuple[float, ...]:
         values = tuple(float(value) for value in text.split())
         if len(values) != 3:
@@ -75,34 +78,20 @@ def _row(record: dict[str, str], where: str) -> Row:
             interpolation=record["interpolation"],
         )
     except ValueError as error:
-        raise D3SError(f"{where}: {error}; see d3s_utils/zoo.csv.") from error
-    return Row(
-        **{f.name: record.get(f.name, "") for f in fields(Row) if f.name != "preprocessing"},
+        raise D3SError(f"{where}: {error}; see d3s_utils/evaluation/zoo.csv.") from error
+    return PublishedRow(
+        **{f.name: record.get(f.name, "") for f in fields(PublishedRow) if f.name != "preprocessing"},
         preprocessing=preprocessing,
     )
 
 
-def known_rows(evaluation: Evaluation) -> dict[str, Row]:
+def known_rows(evaluation: Evaluation) -> dict[str, PublishedRow]:
     """The rows of this package, and those of the user's own file, which win."""
     own = read_rows(paths.resolve(evaluation.zoo)) if evaluation.zoo else {}
     return read_rows() | own
 
 
-def models_of(profile: Profile) -> list[str]:
-    """`evaluation.models`, with "original" and "newer" replaced by their models; each model once.
-
-    Models trained here stand as they are.
-    """
-    evaluation = profile.evaluation
-    if evaluation.weights == "train":
-        return list(evaluation.models)
-    rows, names = known_rows(evaluation), []
-    for name in evaluation.models:
-        names += [row.model for row in rows.values() if row.group == name] if name in GROUPS else [name]
-    return list(dict.fromkeys(names))
-
-
-def find_row(name: str, evaluation: Evaluation) -> Row:
+def find_row(name: str, evaluation: Evaluation) -> PublishedRow:
     """The row called `name`, or one for a model of timm that has none.
 
     Raises:
@@ -116,7 +105,7 @@ def find_row(name: str, evaluation: Evaluation) -> Row:
     if timm.is_model(name):
         config = timm.get_pretrained_cfg(name)
         full = name if "." in name or config is None or not config.tag else f"{name}.{config.tag}"
-        return Row(name, "", "timm", f"timm/{full}", "main", _timm_preprocessing(name))
+        return PublishedRow(name, "", "timm", f"timm/{full}", "main", _timm_preprocessing(name))
     near = difflib.get_close_matches(name, [*rows, *timm.list_models(pretrained=True)], n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise D3SError(
@@ -138,16 +127,17 @@ def _timm_preprocessing(name: str) -> Preprocessing:
     )
 
 
-def published_classifier(name: str, classes: pd.DataFrame, profile: Profile) -> Classifier:
+def published_classifier(name: str, classes: pd.DataFrame, evaluation: Evaluation, device: str) -> Classifier:
     """A model with its published weights. Those with ImageNet's classes have their guesses limited to the run's.
 
     Args:
         classes: the run's class table, with class_name and imagenet_index.
+        device: a profile's, see `pick_device`.
 
     Raises:
         D3SError: for a model nobody knows, weights that cannot be had, or a class that ImageNet's 1000 lack.
     """
-    row = find_row(name, profile.evaluation)
+    row = find_row(name, evaluation)
     closed = row.loader not in ZERO_SHOT
     foreign = classes.loc[classes["imagenet_index"] < 0, "class_name"]
     if closed and len(foreign):
@@ -155,9 +145,9 @@ def published_classifier(name: str, classes: pd.DataFrame, profile: Profile) -> 
             f"classes: {foreign.iloc[0]} is no ImageNet class, so the published weights of {name} cannot name it; "
             "choose zero-shot models, or set evaluation.weights to train."
         )
-    loaded = LOADERS[row.loader](row, list(classes["class_name"]), profile.evaluation)
+    loaded = LOADERS[row.loader](row, list(classes["class_name"]), evaluation)
     columns = tuple(int(index) for index in classes["imagenet_index"]) if closed else None
-    words = [] if closed else [list(classes["class_name"]), templates(profile.evaluation)]
-    recipe = digest("published", asdict(row), loaded.commit, columns, words)
-    network = loaded.network.eval().to(pick_device(profile.device), memory_format=torch.channels_last)
-    return Classifier(name, network, recipe, row.preprocessing, columns, loaded.commit)
+    words = [] if closed else [list(classes["class_name"]), templates(evaluation)]
+    key = digest(asdict(row), loaded.commit, columns, words, code_of(LOADERS[row.loader]))
+    network = loaded.network.eval().to(pick_device(device), memory_format=torch.channels_last)
+    return Classifier(name, network, key, row.preprocessing, columns, loaded.commit)

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from d3s_utils.evaluation.gaps import PARTS, ZOO_MEAN
-from d3s_utils.evaluation.sets import ImageSet
+from d3s_utils.evaluation.predict import ImageSet
+from d3s_utils.evaluation.sets import D3S, NATURAL, SETS, UNIFORM
 from d3s_utils.figures.shapes import (
     COLORS,
     chance_line,
@@ -26,24 +27,25 @@ from d3s_utils.figures.shapes import (
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.verification.rules import RULES
 
-SETS = {
-    "natural": ("own natural images, held out", COLORS["natural"]),
-    "d3s": ("D3S", COLORS["d3s"]),
-    "d3s, unusual": ("D3S, unusual {backgrounds}", COLORS["uniform"]),
+CURVES = {
+    NATURAL: (SETS[NATURAL].shows, COLORS["natural"]),
+    D3S: (SETS[D3S].shows, COLORS["d3s"]),
+    f"{D3S}, unusual": ("D3S, unusual {backgrounds}", COLORS["uniform"]),
 }
+SET_COLORS = {UNIFORM: COLORS["natural"], D3S: COLORS["d3s"]}  # others: that of `COLORS["guide"]`
 PART_NAMES = {
-    "natural": "natural images",
+    NATURAL: "natural images",
     "style": "generated style",
     "background": "unusual {background}",
     "labels": "wrong labels",
-    "d3s": "D3S",
+    D3S: "D3S",
 }
 PART_COLORS = {
-    "natural": COLORS["natural"],
+    NATURAL: COLORS["natural"],
     "style": COLORS["guide"],
     "background": COLORS["background"],
     "labels": COLORS["verified"],
-    "d3s": COLORS["d3s"],
+    D3S: COLORS["d3s"],
 }
 
 
@@ -108,18 +110,20 @@ def plot_gaps(gaps: pd.DataFrame, ax: Axes | None = None, *, target: float | Non
 
 
 def plot_by_background(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Zoo accuracy per background, hardest at the bottom: D3S, and natural images without habit if any.
+    """Zoo accuracy per background, hardest at the bottom: D3S, and the other sets whose backgrounds are known.
 
     Args:
         table: dataset, background, accuracy, low, high.
     """
-    order = table[table["dataset"] == "d3s"].sort_values("accuracy", ascending=False)["background"]
+    order = table[table["dataset"] == D3S].sort_values("accuracy", ascending=False)["background"]
     ax = new_axis(ax, height=0.9 + 0.4 * len(order))
-    names = {"natural-uniform": ("natural images without habit", COLORS["natural"]), "d3s": SETS["d3s"]}
-    for shift, (dataset, (label, color)) in zip((-0.15, 0.15), names.items(), strict=True):
-        rows = table[table["dataset"] == dataset].set_index("background")
-        if len(rows):
-            interval_dots(rows.reindex(order).reset_index(), "background", ax=ax, color=color, label=label, shift=shift)
+    known = table.dropna(subset="background")
+    names = [name for name in SETS if name in {UNIFORM, D3S, *known["dataset"]}]
+    for shift, name in zip(np.linspace(-0.15, 0.15, len(names)), names, strict=True):
+        rows = known[known["dataset"] == name].set_index("background").reindex(order).reset_index()
+        how = {"color": SET_COLORS.get(name, COLORS["guide"]), "label": SETS[name].shows, "shift": shift}
+        if rows["accuracy"].notna().any():
+            interval_dots(rows, "background", ax=ax, **how)
     ax.set(
         xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100), title=worded("Some {backgrounds} are harder than others")
     )
@@ -187,7 +191,7 @@ def plot_habit_curve(curve: pd.DataFrame, ax: Axes | None = None, *, model: str 
     """
     ax = new_axis(ax)
     for images, rows in curve.groupby("images", sort=False):
-        label, color = SETS[images]
+        label, color = CURVES[images]
         ax.fill_between(rows["habit"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
         ax.plot(rows["habit"], rows["accuracy"], "o-", color=color, label=worded(label))
     ax.set(xlabel=worded("how often a class is on its usual {background} while training"), ylabel="accuracy (%)")
@@ -256,7 +260,7 @@ def plot_audit(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "")
     """Share of images whose labels are refused, by why they are asked about; 95 % Wilson intervals.
 
     Args:
-        table: see `acceptance.audit`.
+        table: see `verdict_errors.audit`.
     """
     names = [f"{AUDIT_PARTS[row.part]}\n{row.share:.0f} % of the images" for row in table.itertuples()]
     ax = interval_dots(table.assign(name=names), "name", "error", ax=ax, color=COLORS["verified"])

@@ -36,7 +36,7 @@ def plot_acceptance_by_rule(acceptance: pd.DataFrame, ax: Axes | None = None, *,
     """One row per rule, one dot per question; bars are 95 % Wilson intervals.
 
     Args:
-        acceptance: see `acceptance.acceptance`, not split further.
+        acceptance: see `acceptance.acceptance_table`, not split further.
         paper: the share the paper's annotators accepted by unanimity, foreground only, in percent: a hollow diamond.
     """
     ax = new_axis(ax, height=3.2)
@@ -62,8 +62,8 @@ def plot_acceptance_heatmap(acceptance: pd.DataFrame, ax: Axes | None = None) ->
     """Percent of images with both labels accepted, class x background, the classes refused most on top.
 
     Args:
-        acceptance: see `acceptance.acceptance`, of one rule, split by class_name and background. Of many classes the 20
-            refused most are shown.
+        acceptance: see `acceptance.acceptance_table`, for one rule, by class_name and background. Of many classes
+            the 20 refused most are shown.
     """
     both = acceptance[acceptance["question"] == "both"]
     cells = both.pivot(index="class_name", columns="background", values="accepted")[both["background"].unique()]
@@ -185,7 +185,7 @@ def plot_gold(quality: pd.DataFrame, least: float, ax: Axes | None = None) -> Ax
     """Each annotator's accuracy on pictures with known answers, the worst on top; below the line they are reported.
 
     Args:
-        quality: see `quality.gold_quality`. Of many annotators the 30 worst are shown.
+        quality: see `annotators.gold_quality`. Of many annotators the 30 worst are shown.
         least: the line, 0-1.
     """
     shown = quality.head(30)

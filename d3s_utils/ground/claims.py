@@ -197,7 +197,7 @@ def finding(id: str, text: str, row: Mapping, value: str, mark: Mark, **more: ob
     held = mark.reached(found.get(value if mark.of == "measured" else mark.of, math.nan))
     interval = (found["low"], found["high"]) if "low" in found else None
     counts = {name: int(found[name]) for name in ("n", "seeds") if name in found}
-    more = {"why": "" if held else mark.why} | more
+    more = {"why": "" if held or more.get("simulated") else mark.why} | more
     return claim(id, text, measured=found[value], ci=interval, met=held, **counts, **more)
 
 

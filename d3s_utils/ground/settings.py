@@ -131,15 +131,16 @@ class Verification(Settings):
 
 @settings
 class Evaluation(Settings):
-    # with weights train: rows of networks.NETWORKS; with pretrained: "original", "newer", rows of zoo.csv, names of timm
-    models: tuple[str, ...] = ("resnet", "densenet", "convnext", "vit", "mixer")
+    # with weights train: small networks, rows of evaluation/networks.py; with pretrained: published rows, those of
+    # evaluation/zoo.csv ("original" and "newer" are groups of them), or names of timm; none named: all rows there are
+    models: tuple[str, ...] = ()
     weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
-    zoo: str | None = None  # a CSV like d3s_utils/zoo.csv with rows of your own
+    zoo: str | None = None  # a CSV like evaluation/zoo.csv with published rows of your own
     state_dicts: str = "data/weights"  # folder of <model>.safetensors, for rows with the loader state_dict
-    templates: str | None = None  # prompts for zero-shot models, one {} in each; null takes d3s_utils/templates.txt
+    templates: str | None = None  # prompts for zero-shot models, one {} in each; null: evaluation/templates.txt
     epochs: Count = 4
     batch_size: Count = 64
-    habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first model of the zoo
+    habits: tuple[Share, ...] = (0.6, 0.95)  # further habits for the curve, with the first of the models
     rule: Literal["unanimity", "majority", "dawid_skene"] = "majority"  # which images count as verified
 
 

@@ -89,7 +89,7 @@ def cluster_bootstrap(
         statistic(table.iloc[np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))])])
         for _ in range(n)
     ]
-    return _percentiles(np.asarray(draws, float), level)
+    return percentiles(np.asarray(draws, float), level)
 
 
 def cluster_mean_ci(
@@ -98,7 +98,7 @@ def cluster_mean_ci(
     """Bootstrap interval of the mean of `values` (N,), whole `clusters` (N,) redrawn; in the unit of `values`."""
     sums, counts, _ = _totals(values, clusters)
     weights = _redraw(np.zeros(len(sums), int), rng_for(*key), n)
-    low, high = _percentiles(_ratio(weights @ sums, weights @ counts), level)
+    low, high = percentiles(_ratio(weights @ sums, weights @ counts), level)
     return float(low), float(high)
 
 
@@ -124,7 +124,7 @@ def cluster_gap_ci(
     sides = (counts_a > 0) + 2 * (counts_b > 0)
     weights = _redraw(sides, rng_for(*key), n)
     gaps = _ratio(weights @ sums_a, weights @ counts_a) - _ratio(weights @ (sums - sums_a), weights @ counts_b)
-    low, high = _percentiles(gaps, level)
+    low, high = percentiles(gaps, level)
     return float(low), float(high)
 
 
@@ -148,8 +148,10 @@ def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def _percentiles(draws: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    if len(draws) == 0 or np.isnan(draws).all():
-        return np.full(draws.shape[1:], np.nan), np.full(draws.shape[1:], np.nan)
-    low, high = np.nanpercentile(draws, [50 - 50 * level, 50 + 50 * level], axis=0)
-    return low, high
+def percentiles(draws: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Low and high of draws (n, ...), shaped (...); a draw may be missing, and what is missing in all stays missing."""
+    ends = np.full((2, *draws.shape[1:]), np.nan)
+    known = ~np.isnan(draws).all(axis=0)
+    if len(draws) and known.any():
+        ends[:, known] = np.nanpercentile(draws[:, known], [50 - 50 * level, 50 + 50 * level], axis=0)
+    return ends[0], ends[1]

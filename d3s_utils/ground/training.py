@@ -41,7 +41,7 @@ class Hardware:
 
     def computing(self):
         """The context of a forward pass."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)
 
     def backward(self, loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
         """Gradients of `loss`, the mean over all workers."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from d3s_utils.disentanglement.features import Features
 from d3s_utils.ground.claims import Claim, Mark, finding
+from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.parallel import side_by_side
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Probes
@@ -64,20 +65,22 @@ def with_erased(features: dict[str, Features], images: pd.DataFrame) -> dict[str
     }
 
 
-def probe(features: dict[str, Features], images: pd.DataFrame, settings: Probes, seed: int) -> pd.DataFrame:
+def probe(
+    features: dict[str, Features], images: pd.DataFrame, settings: Probes, seed: int, device: str = "cpu"
+) -> pd.DataFrame:
     """Every direction, linear and MLP, over all methods and seeds.
 
     Args:
         features: by method; row i of each is row i of `images`.
         images: image_id, split, label, background_index. Probes train on split "train" and guess on the rest.
-        seed: the profile's.
+        seed, device: the profile's.
 
     Returns:
         One row per method, probe, direction, seed and image: with `label` (what was asked) and `guess`.
     """
     train = (images["split"] == "train").to_numpy()
     rows = torch.from_numpy(np.flatnonzero(train)).expand(settings.seeds, -1)
-    return _ask_all(features, images, ~train, ("linear", "mlp"), _fit_on(rows, train, settings, seed))
+    return _ask_all(features, images, ~train, ("linear", "mlp"), _fit_on(rows, train, settings, seed, device))
 
 
 def by_width(features: dict[str, Features], kind: str) -> list[dict[str, Features]]:
@@ -88,13 +91,14 @@ def by_width(features: dict[str, Features], kind: str) -> list[dict[str, Feature
     return list(groups.values())
 
 
-def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int) -> Callable:
+def _fit_on(rows: Tensor, scale: np.ndarray, settings: Probes, seed: int, device: str) -> Callable:
     """How readers of one direction and kind are trained on `rows` (R, n): whitened on `scale` (N,)."""
 
     def fit(
         features: dict[str, Features], images: pd.DataFrame, direction: Direction, kind: str
     ) -> tuple[Readers, Tensor]:
-        x = torch.from_numpy(np.stack([whitened(getattr(own, direction.features), scale) for own in features.values()]))
+        x = np.stack([whitened(getattr(own, direction.features), scale) for own in features.values()])
+        x = torch.from_numpy(x).to(pick_device(device))
         labels = torch.tensor(images[direction.target].to_numpy(), dtype=torch.long)
         keys = [(seed, "probe", kind, direction.id, repetition) for repetition in range(len(rows))]
         return fit_readers(x, labels, rows, keys, READERS[kind](settings)), x
@@ -120,7 +124,12 @@ def _ask_all(features, images, asked: np.ndarray, kinds, fit: Callable) -> pd.Da
 
 
 def probe_unseen(
-    features: dict[str, Features], images: pd.DataFrame, settings: Probes, seed: int, folds: int = 5
+    features: dict[str, Features],
+    images: pd.DataFrame,
+    settings: Probes,
+    seed: int,
+    device: str = "cpu",
+    folds: int = 5,
 ) -> pd.DataFrame:
     """Linear probes that learn from images the features were never fitted to, a check on `probe`.
 
@@ -136,7 +145,7 @@ def probe_unseen(
     learned = [np.flatnonzero(val)[fold != one] for one in range(folds)]
     size = min(map(len, learned))  # probes learn from equally many images
     rows = torch.from_numpy(np.stack([own[:size] for own in learned]))
-    guesses = _ask_all(features, images, val, ("linear",), _fit_on(rows, val, settings, seed))
+    guesses = _ask_all(features, images, val, ("linear",), _fit_on(rows, val, settings, seed, device))
     own_fold = pd.Series(fold, images["image_id"][val])
     mine = guesses["seed"].to_numpy() == own_fold.loc[guesses["image_id"]].to_numpy()
     return guesses[mine].assign(seed=0, probe="linear, unseen images").reset_index(drop=True)

@@ -31,19 +31,21 @@ class Schedule:
 class Readers:
     """A stack of M x R small classifiers, linear or with one hidden layer of ReLU units.
 
-    M sets of features times R repetitions; classifier (m, r) sees features m only. Parameters are (M * R, in, out).
+    M sets of features times R repetitions; classifier (m, r) sees features m only. Parameters are (M * R, in, out), on
+    the device of `x` (M, N, D), the features that will be read.
     """
 
-    def __init__(self, sets: int, width: int, n_labels: int, hidden: int | None, rngs: Sequence[torch.Generator]):
-        sizes = [width, n_labels] if hidden is None else [width, hidden, n_labels]
-        self.sets = sets
+    def __init__(self, x: Tensor, n_labels: int, hidden: int | None, rngs: Sequence[torch.Generator]):
+        sizes = [x.shape[2], n_labels] if hidden is None else [x.shape[2], hidden, n_labels]
+        self.sets, self.device = len(x), x.device
         self.weights = [self._drawn(before, after, rngs) for before, after in zip(sizes, sizes[1:], strict=False)]
-        self.biases = [torch.zeros(weight.shape[0], 1, weight.shape[2], requires_grad=True) for weight in self.weights]
+        shapes = [(weight.shape[0], 1, weight.shape[2]) for weight in self.weights]
+        self.biases = [torch.zeros(shape, device=self.device, requires_grad=True) for shape in shapes]
 
     def _drawn(self, before: int, after: int, rngs: Sequence[torch.Generator]) -> Tensor:
         """He initialisation, the same for all sets within a repetition, so that methods are compared in pairs."""
         one = torch.stack([torch.randn(before, after, generator=rng) for rng in rngs]) * (2 / before) ** 0.5
-        return one.repeat(self.sets, 1, 1).requires_grad_()
+        return one.repeat(self.sets, 1, 1).to(self.device).requires_grad_()
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -57,10 +59,10 @@ class Readers:
 
     @torch.inference_mode()
     def guesses(self, x: Tensor) -> Tensor:
-        """Features (M, n, D) -> guessed labels (M, R, n)."""
+        """Features (M, n, D) -> guessed labels (M, R, n), on the CPU."""
         repetitions = len(self.weights[0]) // self.sets
         stacked = x.repeat_interleave(repetitions, dim=0)
-        return self.logits(stacked).argmax(dim=2).view(self.sets, repetitions, -1)
+        return self.logits(stacked).argmax(dim=2).view(self.sets, repetitions, -1).cpu()
 
 
 def fit_readers(
@@ -69,17 +71,18 @@ def fit_readers(
     """Train one reader for every set of features and every repetition, all at the same time.
 
     Args:
-        x: (M, N, D) features, standardised or whitened.
+        x: (M, N, D) features, standardised or whitened, on the device where they are to be read.
         labels: (N,) what is to be read, counted from 0.
         rows: (R, n) the rows each repetition may train on.
         keys: R keys; each draws the first weights and the order of the mini-batches of one repetition.
     """
     rngs = [torch_rng_for(*key) for key in keys]
-    readers = Readers(len(x), x.shape[2], int(labels.max()) + 1, schedule.hidden, rngs)
+    readers, labels = Readers(x, int(labels.max()) + 1, schedule.hidden, rngs), labels.to(x.device)
     optimizer = torch.optim.AdamW(readers.parameters, lr=schedule.lr, weight_decay=schedule.decay, foreach=True)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.steps)
     size = min(schedule.batch_size, rows.shape[1])
     for batch in mini_batches(rows, size, schedule.steps, rngs):  # (R, b)
+        batch = batch.to(x.device)
         seen = x[:, batch].flatten(0, 1)  # (M * R, b, D)
         logits = readers.logits(seen).flatten(0, 1)
         loss = F.cross_entropy(logits, labels[batch].repeat(len(x), 1).flatten(), reduction="sum") / batch.shape[1]

@@ -13,6 +13,7 @@ import torch
 from d3s_utils.disentanglement.features import KINDS, Features
 from d3s_utils.disentanglement.models import BACKBONE
 from d3s_utils.ground.claims import Claim, Mark, finding, row_of
+from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.parallel import side_by_side
 from d3s_utils.ground.seeds import rng_for
@@ -59,13 +60,19 @@ def training_rows(images: pd.DataFrame, tied: np.ndarray, correlation: float, *k
 
 
 def spurious_task(
-    features: dict[str, Features], images: pd.DataFrame, settings: Spurious, seed: int, kinds=("fg", "all")
+    features: dict[str, Features],
+    images: pd.DataFrame,
+    settings: Spurious,
+    seed: int,
+    device: str = "cpu",
+    kinds=("fg", "all"),
 ) -> pd.DataFrame:
     """Train and test a linear head for every method, kind of features, permutation and correlation.
 
     Args:
         features: by method; row i of each is row i of `images`.
         images: image_id, split, label, background_index. Heads train on split "train" and are tested on the rest.
+        seed, device: the profile's.
         kinds: which features a head may read, of "fg", "bg", "all".
 
     Returns:
@@ -81,7 +88,8 @@ def spurious_task(
         raise D3SError(f"There are no features called {min(unknown)!r}; choose of {', '.join(KINDS)}.")
 
     def task(kind: str) -> pd.DataFrame:
-        guesses = _guesses(features, kind, images, train, rows, [(seed, "spurious head", kind, p) for p, _ in cases])
+        keys = [(seed, "spurious head", kind, p) for p, _ in cases]
+        guesses = _guesses(features, kind, images, train, rows, keys, pick_device(device))
         return pd.concat(
             [_tidy(guesses[:, r], features, kind, images[~train], case, ties[case[0]]) for r, case in enumerate(cases)]
         )
@@ -99,12 +107,12 @@ def scaled(x: np.ndarray, fit: np.ndarray) -> np.ndarray:
     return (centred / max(centred[fit].std(), 1e-6)).astype(np.float32)
 
 
-def _guesses(features, kind: str, images, train, rows, keys) -> np.ndarray:
+def _guesses(features, kind: str, images, train, rows, keys, device) -> np.ndarray:
     """(M, R, n) guesses of heads on one kind of features; sets are trained together where their widths agree."""
     labels = torch.tensor(images["label"].to_numpy()[train], dtype=torch.long)
     guesses = {}
     for group in by_width(features, kind):
-        x = torch.from_numpy(np.stack([scaled(getattr(own, kind), train) for own in group.values()]))
+        x = torch.from_numpy(np.stack([scaled(getattr(own, kind), train) for own in group.values()])).to(device)
         readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), keys)
         guesses |= dict(zip(group, readers.guesses(x[:, np.flatnonzero(~train)]).numpy(), strict=True))
     return np.stack([guesses[method] for method in features])

@@ -10,8 +10,8 @@ import pandas as pd
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.run import Run
 from d3s_utils.ground.settings import Verification
-from d3s_utils.verification.asking.plan import Plan, make_plan
-from d3s_utils.verification.quality import gold_quality
+from d3s_utils.verification.annotators import gold_quality
+from d3s_utils.verification.asking.plan import Plan, plan_of
 from d3s_utils.verification.simulated import simulate
 from d3s_utils.verification.votes import no_gold_votes, people_voted, read_gold_votes, read_votes, voters
 
@@ -26,7 +26,7 @@ class Collected:
         plan: what was asked, and what nobody was asked about.
         seen: what the judge of simulated annotators sees of the images; None where nobody judged.
         workers: the planted characters of simulated annotators; None where people voted.
-        left_out: those whose votes `votes` lacks because they were poor on gold.
+        left_out: annotators who were poor on gold, so that `votes` lacks theirs.
     """
 
     votes: pd.DataFrame
@@ -61,24 +61,24 @@ def collect_votes(run: Run, images: np.ndarray, table: pd.DataFrame) -> Collecte
         D3SError: votes that cannot be, or votes of people that would be overwritten.
     """
     settings, path = run.profile.verification, run.folder / "votes.csv"
-    plan = make_plan(run, table)
+    plan = plan_of(run, table)
     if settings.source == "csv":
         found = Collected(read_votes(settings.votes, table["image_id"]), no_gold_votes(), plan)
     elif settings.source == "auto" and people_voted(path):
-        votes = read_votes(path, table["image_id"], recipes=table.set_index("image_id")["recipe_hash"])
-        found = Collected(votes[votes["source"] != "simulated"], read_gold_votes(run), plan)
+        votes = read_votes(path, table["image_id"], hashes=table.set_index("image_id")["recipe_hash"])
+        found = Collected(votes[votes["source"] != "simulated"], read_gold_votes(run.folder), plan)
     else:
         if people_voted(path):
             raise D3SError(
                 f"{path} holds votes of people, which simulated ones would overwrite; move the file away, or set "
                 "verification.source to auto."
             )
-        found = Collected(plan=plan, **simulate(run.profile, images, table, plan))
+        found = Collected(plan=plan, **simulate(settings, run.profile.seed, images, table, plan))
     return _without_poor_ones(found, settings) if settings.leave_out else found
 
 
 def save_votes(run: Run, collected: Collected) -> pd.DataFrame:
-    """Write votes.csv and gold_votes.csv, unless people's own are what was read from there; hands the votes back."""
+    """Write votes.csv and gold_votes.csv, unless people's own votes were read from there; hand the votes back."""
     if collected.simulated or run.profile.verification.source == "csv":
         run.save(collected.votes, "votes.csv")
         if len(collected.gold):
@@ -103,7 +103,7 @@ def describe(collected: Collected) -> str:
 
 
 def describe_gold(quality: pd.DataFrame, collected: Collected) -> str:
-    """Who is reported for their answers on gold (see `agreement.gold_quality`), in a sentence or two of Markdown."""
+    """Who is reported for their answers on gold (see `annotators.gold_quality`), in a sentence or two of Markdown."""
     reported = list(quality.loc[quality["reported"], "worker_id"])
     text = f"Reported: {', '.join(reported)}." if reported else "Nobody is reported."
     if collected.workers is not None:
@@ -117,7 +117,7 @@ def describe_gold(quality: pd.DataFrame, collected: Collected) -> str:
 
 
 def _without_poor_ones(collected: Collected, settings: Verification) -> Collected:
-    """The same without the votes of those who were poor on gold."""
+    """`collected` without the votes of those who were poor on gold."""
     quality = gold_quality(collected.gold, settings.gold_least)
     poor = tuple(quality.loc[quality["reported"], "worker_id"])
     votes = collected.votes[~collected.votes["worker_id"].isin(poor)]

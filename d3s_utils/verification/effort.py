@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.verification.acceptance import acceptance
-from d3s_utils.verification.quality import percent
+from d3s_utils.ground.stats import with_wilson
+from d3s_utils.verification.acceptance import acceptance_table
 from d3s_utils.verification.rules import verify
 from d3s_utils.verification.votes import sources
 
@@ -15,7 +15,7 @@ from d3s_utils.verification.votes import sources
 def by_workers(votes: pd.DataFrame, gold: pd.DataFrame | None = None, key: tuple = (0,)) -> pd.DataFrame:
     """Size of the verified split by rule and number of annotators per image: what fewer votes would have accepted.
 
-    Odd numbers, so that no majority ties; of each image's annotators the first in a random order are kept.
+    The numbers are odd, so that no majority ties. The first of each image's annotators, in a random order, are kept.
 
     Returns:
         `rule`, `workers` (per image), `accepted`, `low`, `high` (percent of images, both labels), `n`, `source`.
@@ -24,14 +24,14 @@ def by_workers(votes: pd.DataFrame, gold: pd.DataFrame | None = None, key: tuple
     parts = []
     for number in range(1, int(seats.max()) + 1, 2):
         verified = verify(votes[seats <= number], gold=gold)
-        shares = acceptance(verified)
+        shares = acceptance_table(verified)
         parts.append(shares[shares["question"] == "both"].assign(workers=number))
     table = pd.concat(parts, ignore_index=True)
     return table[["rule", "workers", "accepted", "low", "high", "n", "source"]]
 
 
 def _seats(votes: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-    """Of each vote, whether its worker is the first, second, ... (1, 2, ...) of the image, in a random order."""
+    """The seat of each vote: whether its worker is the first (1), second (2), ... of the image, in a random order."""
     pairs = votes[["image_id", "worker_id"]].drop_duplicates().sort_values(["image_id", "worker_id"])
     pairs = pairs.iloc[rng.permutation(len(pairs))]
     pairs = pairs.assign(seat=pairs.groupby("image_id").cumcount() + 1)
@@ -57,35 +57,40 @@ def early_stopping(votes: pd.DataFrame, key: tuple = (0,)) -> pd.DataFrame:
     seats = _seats(votes, rng_for(*key, "seats"))
     signs = votes.assign(sign=np.where(votes["answer"] == "yes", 1, -1), seat=seats)
     table = signs.pivot_table("sign", ["image_id", "question"], "seat", fill_value=0, sort=True)
-    counts = table.to_numpy(int)  # (images x questions, annotators): 1 yes, -1 no, 0 not asked
-    lead, size = counts.cumsum(axis=1), np.abs(counts).sum(axis=1)
-    left = size[:, None] - np.abs(counts).cumsum(axis=1)
-    enough = {
-        "all votes": np.zeros_like(lead, bool),
-        "certain": np.abs(lead) > left,
-        "lead of two": np.abs(lead) >= 2,
-    }
-    whole, rows = None, []
-    for stop, done in enough.items():
-        seat = np.where(done.any(axis=1), done.argmax(axis=1) + 1, size)
-        image = pd.Series(seat, table.index).groupby("image_id").max()
-        last = image.reindex(table.index.get_level_values("image_id")).to_numpy() - 1
-        yes = pd.Series(lead[np.arange(len(lead)), last] > 0, table.index)
-        yes = yes.unstack("question", fill_value=False)  # a question that nobody answered yet has no yes
-        verdict = yes.get("foreground", True) & yes.get("background", True) & ~yes.get("adult", False)
-        whole = verdict if whole is None else whole
-        full = pd.Series(size, table.index).groupby("image_id").max()
-        rows.append(
-            (stop, image.mean(), 100 * (1 - image.sum() / full.sum()), int((verdict != whole).sum()), len(image))
-        )
-    out = pd.DataFrame(rows, columns=["stop", "used", "saved", "hits", "n"]).assign(source=sources(votes))
-    return percent(out, "changed")[["stop", "used", "saved", "changed", "low", "high", "n", "source"]]
+    lead = table.cumsum(axis=1)  # 1 for each yes and -1 for each no, added up from seat to seat
+    left = table.abs().cumsum(axis=1).rsub(table.abs().sum(axis=1), axis=0)
+    size = table.abs().sum(axis=1).groupby("image_id").max()
+    enough = {"all votes": lead * 0 > 0, "certain": lead.abs() > left, "lead of two": lead.abs() >= 2}
+    used = {stop: _images_done(done, table) for stop, done in enough.items()}
+    verdicts = {stop: _majority(lead, seat) for stop, seat in used.items()}
+    rows = [
+        (stop, seat.mean(), 100 * (1 - seat.sum() / size.sum()), (verdicts[stop] != verdicts["all votes"]).sum())
+        for stop, seat in used.items()
+    ]
+    out = pd.DataFrame(rows, columns=["stop", "used", "saved", "hits"]).assign(n=len(size))
+    return with_wilson(out, "changed").assign(source=sources(votes))
+
+
+def _images_done(done: pd.DataFrame, table: pd.DataFrame) -> pd.Series:
+    """By image, the seat at which all of its questions are done, which is its last one at the latest."""
+    last = table.abs().sum(axis=1)
+    seat = last.where(~done.any(axis=1), done.to_numpy().argmax(axis=1) + 1)
+    return seat.groupby("image_id").max()
+
+
+def _majority(lead: pd.DataFrame, seat: pd.Series) -> pd.Series:
+    """By image, the verdict of the majority at `seat`."""
+    rows = np.arange(len(lead))
+    at = seat.reindex(lead.index.get_level_values("image_id")).to_numpy(int) - 1
+    yes = pd.Series(lead.to_numpy()[rows, at] > 0, lead.index)
+    yes = yes.unstack("question", fill_value=False)  # a question that nobody answered yet has no yes
+    return yes.get("foreground", True) & yes.get("background", True) & ~yes.get("adult", False)
 
 
 def cost(votes: pd.DataFrame) -> pd.DataFrame:
     """What the votes cost: `images`, `workers`, `visits` (image x worker), `votes`, `hours` and `seconds_per_image`.
 
-    Hours are the sum of the answers' seconds; where they are not known, as of simulated annotators, they are NaN.
+    Hours are the sum of the answers' seconds. Where those are not known, as for simulated annotators, they are NaN.
     """
     visits = votes.groupby(["image_id", "worker_id"])
     seconds = visits["seconds"].sum(min_count=1) if "seconds" in votes else pd.Series(np.nan, range(visits.ngroups))

@@ -15,7 +15,7 @@ from d3s_utils.ground import paths
 from d3s_utils.ground.columns import COLUMNS
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.ground.settings import Profile, Verification
+from d3s_utils.ground.settings import Verification
 from d3s_utils.pocket.judge import load_judge
 from d3s_utils.verification.asking.plan import Plan
 from d3s_utils.verification.votes import QUESTIONS, no_gold_votes
@@ -24,21 +24,23 @@ from d3s_utils.verification.votes import QUESTIONS, no_gold_votes
 THRESHOLDS = (0.3, 0.7)
 # A slip that accuses a picture of adult content is rarer than one that overlooks an object: this share of the rate.
 ADULT_SLIPS = 0.1
-# Those who do not look, in turn: one says yes, yes, no whatever there is to see; the next tosses a coin.
+# Those who do not look, in turn: one says yes, yes, no whatever there is to see, and the next tosses a coin.
 SPAMMERS = ("hasty", "random")
 HASTY = (True, True, False)
 GOLD_EACH = 8  # gold items that a simulated annotator answers at least
 
 
-def simulate(profile: Profile, images: np.ndarray, table: pd.DataFrame, plan: Plan) -> dict[str, pd.DataFrame | None]:
+def simulate(
+    settings: Verification, seed: int, images: np.ndarray, table: pd.DataFrame, plan: Plan
+) -> dict[str, pd.DataFrame | None]:
     """Simulated votes on what the plan asks about, and on its gold: `votes`, `gold`, `seen` and `workers`."""
-    settings, seen, judged = profile.verification, believe(table), None
+    seen, judged = believe(table), None
     if settings.judge != "none":
         seen = judged = look(open_judge(settings.judge), images, table)
     asked = seen[seen["image_id"].isin(plan.asked["item_id"])]
-    workers = simulated_workers(settings, profile.seed)
-    votes = simulate_votes(asked, settings, profile.seed)
-    gold = simulate_gold(plan, settings, profile.seed)
+    workers = simulated_workers(settings, seed)
+    votes = simulate_votes(asked, settings, seed)
+    gold = simulate_gold(plan, settings, seed)
     return {"votes": votes, "gold": gold, "seen": judged, "workers": workers}
 
 
@@ -58,7 +60,7 @@ def open_judge(name: str):
 
 
 def believe(table: pd.DataFrame) -> pd.DataFrame:
-    """What those see who do not look: as `look`, every label there for certain."""
+    """What annotators see who believe the prompt: the columns of `look`, with every label there for certain."""
     return pd.DataFrame({"image_id": table["image_id"].to_numpy(), "foreground": 1.0, "background": 1.0, "adult": 0.0})
 
 
@@ -89,12 +91,12 @@ def look(judge, images: np.ndarray, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _positions(names: pd.Series, known: Sequence[str], what: str) -> np.ndarray:
-    """Where each of `names` stands in `known`."""
+    """The index in `known` of each of `names`."""
     positions = pd.Index(known).get_indexer(names)
     if (positions < 0).any():
-        stranger = names[positions < 0].iloc[0]
+        unknown = names[positions < 0].iloc[0]
         raise D3SError(
-            f"verification.judge never learnt the {what} {stranger!r} (it knows {', '.join(known)}); "
+            f"verification.judge never learnt the {what} {unknown!r} (it knows {', '.join(known)}); "
             "read people's votes with verification.source=csv verification.votes=FILE, or let simulated annotators "
             "believe the prompt with verification.judge=none."
         )
@@ -106,7 +108,7 @@ def simulated_workers(settings: Verification, seed: int) -> pd.DataFrame:
 
     Returns:
         `worker_id`, `question`, `threshold` (the probability from which they say yes), `error` (percent of answers that
-        slip, between `error_low` and `error_high`, a tenth of that for the adult question; NaN for who does not look)
+        slip, between `error_low` and `error_high`, a tenth of that for the adult question; NaN for spammers)
         and `kind`: "careful", or one of `SPAMMERS`.
     """
     if settings.error_low > settings.error_high:
@@ -168,7 +170,7 @@ def _answers(seen: pd.DataFrame, workers: pd.DataFrame, panels: np.ndarray, luck
 def simulate_gold(plan: Plan, settings: Verification, seed: int) -> pd.DataFrame:
     """Votes of simulated annotators on the plan's gold, whose truth is what they would see if they looked.
 
-    Each answers the share `gold_rate` of what they are shown, at least `GOLD_EACH` where there are as many.
+    `gold_rate` of what each annotator is shown is gold, and at least `GOLD_EACH` items where there are as many.
 
     Returns:
         The columns of votes.csv, of the questions whose answers are known, and `truth`.

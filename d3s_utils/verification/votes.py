@@ -14,27 +14,26 @@ import pandas as pd
 from d3s_utils.ground import journal, paths
 from d3s_utils.ground.columns import COLUMNS, require_columns
 from d3s_utils.ground.errors import D3SError
-from d3s_utils.ground.run import Run
 
 QUESTIONS = ("foreground", "background", "adult")
 ANSWERS = ("yes", "no")
 ANNOTATORS = {"mturk": "MTurk workers", "local": "local annotators", "simulated": "simulated annotators"}
 
 
-def read_votes(path: str | Path, image_ids: Sequence[str], recipes: pd.Series | None = None) -> pd.DataFrame:
+def read_votes(path: str | Path, image_ids: Sequence[str], hashes: pd.Series | None = None) -> pd.DataFrame:
     """Votes from a CSV file with the columns of votes.csv, checked row by row.
 
     Args:
         image_ids: the images that can be voted on. Some may have no votes; a vote on any other image is an error.
-        recipes: recipe_hash by image_id. Where the file says by which recipe the picture voted on was made, as the
-            annotation page does, a vote on another picture is an error.
+        hashes: the images' hashes (column recipe_hash) by image_id. Where the file has the hash of the picture that was
+            voted on, as the annotation page writes it, a vote on another picture is an error.
 
     Returns:
         The contract's columns, and `seconds` where the file has them.
 
     Raises:
         D3SError: no such file, a missing column, a value outside the contract, an unknown image or a second answer of
-            one worker to one question. It names the line of the file and the mend.
+            one worker to one question. It names the line of the file and what to do.
     """
     path = paths.resolve(path)
     table = require_columns(read_text(path), "votes", path)
@@ -43,16 +42,16 @@ def read_votes(path: str | Path, image_ids: Sequence[str], recipes: pd.Series | 
         raise D3SError(f"{path} holds no votes; add one line per image, worker and question.")
     _check_values(votes, path, image_ids)
     _check_once(votes, path)
-    if recipes is not None and "recipe_hash" in table:
-        _check_recipes(table, path, recipes)
+    if hashes is not None and "recipe_hash" in table:
+        _check_hashes(table, path, hashes)
     if "seconds" in table:
         votes = votes.assign(seconds=pd.to_numeric(table["seconds"], errors="coerce"))
     return votes.reset_index(drop=True)
 
 
-def _check_recipes(table: pd.DataFrame, path: Path, recipes: pd.Series) -> None:
+def _check_hashes(table: pd.DataFrame, path: Path, hashes: pd.Series) -> None:
     """No vote was given on an image that has been made anew since."""
-    stale = table["recipe_hash"].ne("") & table["recipe_hash"].ne(table["image_id"].map(recipes))
+    stale = table["recipe_hash"].ne("") & table["recipe_hash"].ne(table["image_id"].map(hashes))
     if stale.any():
         raise D3SError(
             f"{path}, line {_line(table[stale])}: this vote was given on another picture of "
@@ -62,7 +61,7 @@ def _check_recipes(table: pd.DataFrame, path: Path, recipes: pd.Series) -> None:
 
 
 def people_voted(path: Path) -> bool:
-    """Whether the file holds votes of people: readable or not, those are never written over."""
+    """Whether the file holds votes of people, which are never written over; one that cannot be read may hold some."""
     journal.note_input(path)
     if not path.is_file():
         return False
@@ -77,9 +76,9 @@ def no_gold_votes() -> pd.DataFrame:
     return pd.DataFrame(columns=[*COLUMNS["votes"], "truth"])
 
 
-def read_gold_votes(run: Run) -> pd.DataFrame:
-    """People's votes on pictures with known answers: the columns of votes.csv and `truth`, from gold_votes.csv."""
-    path = run.folder / "gold_votes.csv"
+def read_gold_votes(folder: Path) -> pd.DataFrame:
+    """People's votes on pictures with known answers, from <folder>/gold_votes.csv: as votes.csv, and `truth`."""
+    path = folder / "gold_votes.csv"
     journal.note_input(path)
     if not path.is_file():
         return no_gold_votes()
@@ -90,7 +89,7 @@ def read_gold_votes(run: Run) -> pd.DataFrame:
 
 
 def read_text(path: Path) -> pd.DataFrame:
-    """All fields as text, each row numbered by its place in the file; blank lines left out."""
+    """All fields as text, without blank lines; the index of a row is its line in the file, less two."""
     journal.note_input(path)
     if not path.is_file():
         raise D3SError(

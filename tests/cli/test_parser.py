@@ -37,7 +37,7 @@ def test_wrong_usage_is_two(arguments, capsys):
     ("arguments", "words"),
     [
         (["report", "--profile", "pockt"], "did you mean pocket?"),
-        (["run", "--settings", "--set", "generator.strenght=1"], "did you mean generator.strength?"),
+        (["report", "--set", "generator.strenght=1"], "did you mean generator.strength?"),
         (["generate", "--shard", "4", "--of", "4"], "workers are numbered 0 to 3"),
         (["pocket-training", "judges"], "the stages are adopt, scenes"),
     ],
@@ -46,12 +46,6 @@ def test_a_users_mistake_is_one_sentence_and_one(arguments, words, capsys):
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert said.startswith("error: ") and words in said and said.count("\n") == 1
-
-
-def test_settings_are_written_from_the_command_line(tmp_path, monkeypatch):
-    monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path))
-    assert main(["run", "--settings", "--profile", "smoke", "--set", "seed=3"]) == 0
-    assert "seed: 3" in (tmp_path / "smoke" / ".settings.yaml").read_text()
 
 
 def test_the_parser_starts_without_the_heavy_libraries():

@@ -153,9 +153,7 @@ def test_a_setting_trains_again_what_uses_it(changes, again, tmp_path, profile, 
     assert sorted(trained) == sorted(again)
 
 
-def test_another_training_seed_trains_all_and_other_validation_images_are_only_encoded(
-    tmp_path, profile, data, trained
-):
+def test_another_training_seed_trains_all_and_another_validation_image_nothing(tmp_path, profile, data, trained):
     first = train_all(tmp_path, profile, data)
     before = save_features(tmp_path, first["none"], data)
     images = data.images.assign(recipe_hash=np.where(data.train, data.images["recipe_hash"], "new"))

@@ -6,7 +6,7 @@ import pytest
 
 from d3s_utils.evaluation import gaps, mistakes
 from d3s_utils.evaluation.gaps import PARTS, ZOO_MEAN, decompose
-from d3s_utils.ground.claims import claims_from
+from d3s_utils.ground.claims import claims_table
 
 HOME = {0: "in snow", 1: "in sand"}
 KEY = ("test",)
@@ -128,7 +128,7 @@ def test_mistakes_that_name_the_inhabitant_of_the_background_are_its_pull():
     assert pull["share"].item() == 100 and pull["n"].item() == 140 and pull["chance"].item() == 100
 
 
-def test_the_habit_curve_tells_upbringings_and_sets_apart():
+def test_the_habit_curve_tells_habits_and_sets_apart():
     other = world(90, 60).assign(habit=0.1, model="a@uniform")
     other["dataset"] = other["dataset"].replace("natural", "natural-uniform")
     elsewhere = images("natural-uniform", 0, "in sand", share(0))  # not the model's own photographs: left out
@@ -164,9 +164,10 @@ def test_the_ledger_says_met_only_of_what_was_measured_and_reached():
     predictions = gaps.with_zoo_mean(world(80, 10, natural=90))
     lost, pull = gaps.gap_table(predictions, KEY), mistakes.background_pull(predictions)
     parts = decompose(world(80, 10), accepted(world(80, 10)), KEY, n=50)
-    rows = gaps.headline(lost, lost.head(0), parts, pull, simulated=True)
-    ledger = claims_from(rows).set_index("id")
+    ledger = claims_table(gaps.headline(lost, lost.head(0), parts, pull, simulated=True)).set_index("id")
     assert ledger.loc["zoo_drop", "status"] == "met" and ledger.loc["zoo_drop", "measured"] == 45
     assert ledger.loc["control_drop", "status"] == "not run"
     assert ledger.loc["drop_background", "status"] == "simulated"
     assert ledger.loc["background_pull", "status"] == "not met"  # of two classes, chance is always
+    assert ledger.loc["background_pull", "why"].startswith("the mark is above 100 %")
+    assert ledger.loc["background_pull", "unit"] == "%" and ledger.loc["zoo_drop", "unit"] == "points"

@@ -27,6 +27,10 @@ def profile_of(path, folder):
     )
 
 
+def classifier_of(name, classes, profile):
+    return published.published_classifier(name, classes, profile.evaluation, profile.device)
+
+
 def some_images(n=3, side=48):
     return np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8)
 
@@ -60,13 +64,6 @@ def test_every_row_resolves_in_the_installed_libraries(name):
         assert transformers.FlavaModel.config_class.model_type == "flava"
     else:
         assert "dinov2" in row.source and transformers.Dinov2ForImageClassification
-
-
-def test_models_of_a_profile_replace_groups_by_their_models():
-    names = published.models_of(
-        load_profile("pocket", "evaluation.weights=pretrained evaluation.models=[original,resnet18.tv_in1k,resnet50]")
-    )
-    assert len(names) == 35 and names[-1] == "resnet18.tv_in1k" and names.count("resnet50") == 1
 
 
 def test_a_model_of_timm_needs_no_row():
@@ -189,7 +186,7 @@ CLIP_RESNET = {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8}
 def test_a_small_checkpoint_of_each_format_scores_the_classes_of_the_run(tmp_path, loader, save):
     save(tmp_path / "small")
     path = write_zoo(tmp_path, ("small", loader, tmp_path / "small", ""))
-    classifier = published.published_classifier("small", TWO, profile_of(path, tmp_path))
+    classifier = classifier_of("small", TWO, profile_of(path, tmp_path))
     scores = classifier.logits(some_images())
     assert scores.shape == (3, 2) and np.isfinite(scores).all() and len(np.unique(scores)) > 2
     assert len(classifier.revision) == 16
@@ -198,9 +195,9 @@ def test_a_small_checkpoint_of_each_format_scores_the_classes_of_the_run(tmp_pat
 def test_another_weight_is_another_recipe(tmp_path):
     save_timm(tmp_path / "small")
     path = write_zoo(tmp_path, ("small", "timm", tmp_path / "small", ""))
-    before = published.published_classifier("small", TWO, profile_of(path, tmp_path)).key
+    before = classifier_of("small", TWO, profile_of(path, tmp_path)).key
     (tmp_path / "small" / "note.json").write_text("{}")
-    assert published.published_classifier("small", TWO, profile_of(path, tmp_path)).key != before
+    assert classifier_of("small", TWO, profile_of(path, tmp_path)).key != before
 
 
 def test_zero_shot_models_name_classes_of_your_own_and_others_cannot(tmp_path):
@@ -210,9 +207,9 @@ def test_zero_shot_models_name_classes_of_your_own_and_others_cannot(tmp_path):
         tmp_path, ("clip", "open_clip", tmp_path / "clip", ""), ("resnet", "timm", tmp_path / "resnet", "")
     )
     own = pd.DataFrame({"class_name": ["my dog", "<script>", "a {} cat"], "imagenet_index": [-1, -1, -1]})
-    assert published.published_classifier("clip", own, profile_of(path, tmp_path)).logits(some_images()).shape == (3, 3)
+    assert classifier_of("clip", own, profile_of(path, tmp_path)).logits(some_images()).shape == (3, 3)
     with pytest.raises(D3SError, match="my dog is no ImageNet class.*weights of resnet"):
-        published.published_classifier("resnet", own, profile_of(path, tmp_path))
+        classifier_of("resnet", own, profile_of(path, tmp_path))
 
 
 def test_zero_shot_finds_the_class_whose_words_lie_nearest():
@@ -243,7 +240,7 @@ def test_a_robust_checkpoint_is_converted_without_its_wrappers(tmp_path):
     assert (
         convert("robust", [tmp_path / "robust.ckpt"], profile.evaluation) == tmp_path / "weights" / "robust.safetensors"
     )
-    classifier = published.published_classifier("robust", TWO, profile)
+    classifier = classifier_of("robust", TWO, profile)
     images = some_images()
     wanted = model.eval()(classifier.preprocessing(torch.from_numpy(images))).detach()
     np.testing.assert_allclose(classifier.logits(images), wanted[:, TWO["imagenet_index"].tolist()], atol=1e-5)
@@ -260,13 +257,13 @@ def test_a_backbone_and_its_linear_head_become_one_file(tmp_path, architecture, 
     path.write_text(path.read_text().replace(",32,", ",224,"))
     profile = profile_of(path, tmp_path)
     convert("dino", [tmp_path / "backbone.pth", tmp_path / "head.pth"], profile.evaluation)
-    assert published.published_classifier("dino", TWO, profile).logits(some_images(2)).shape == (2, 2)
+    assert classifier_of("dino", TWO, profile).logits(some_images(2)).shape == (2, 2)
 
 
 def test_a_missing_state_dict_says_where_it_belongs_and_how_it_is_made(tmp_path):
     profile = load_profile("paper", f"evaluation.state_dicts={tmp_path}")
     with pytest.raises(D3SError, match=r"dino_vitb8\.safetensors; get them from https.*convert dino_vitb8"):
-        published.published_classifier("dino_vitb8", TWO, profile)
+        classifier_of("dino_vitb8", TWO, profile)
 
 
 def test_weights_that_do_not_fit_are_not_kept(tmp_path):
@@ -305,15 +302,16 @@ def test_weights_that_cannot_be_fetched_name_the_model_and_the_mend(monkeypatch)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     with pytest.raises(D3SError, match=r"weights of flava .*no route to host.*go online once"):
-        published.published_classifier("flava", TWO, load_profile("paper"))
+        classifier_of("flava", TWO, load_profile("paper"))
 
 
 # End to end -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_zoo_of_every_loader_predicts_and_what_is_missing_is_told(tmp_path, monkeypatch):
-    from d3s_utils.evaluation import predict
-    from d3s_utils.evaluation.sets import ImageSet
+    from d3s_utils.evaluation.models import evaluate
+    from d3s_utils.evaluation.predict import ImageSet
+    from d3s_utils.generation.world import open_photos
     from d3s_utils.ground.run import Run
 
     save_timm(tmp_path / "resnet")
@@ -336,14 +334,13 @@ def test_a_zoo_of_every_loader_predicts_and_what_is_missing_is_told(tmp_path, mo
     run = Run(profile, "03_classifier_evaluation", tmp_path / "run")
     ids = list("abc")
     table = pd.DataFrame({"image_id": ids, "label": [0, 1, 0], "background": None, "foreground_source": ids})
-    images = ImageSet("natural", table, lambda ids: some_images(len(ids)), "recipe")
-    monkeypatch.setattr("d3s_utils.evaluation.predict.natural_set", lambda run, habit: images)
-    monkeypatch.setattr("d3s_utils.evaluation.predict.d3s_set", lambda run: images)
-    rows = predict.evaluate(run)
+    sets = {"natural": ImageSet("natural", table, lambda ids: some_images(len(ids)), "key")}
+    photos = open_photos(profile)
+    rows = evaluate(run, photos, sets)
     assert list(rows["model"].unique()) == ["resnet", "dino2", "clip", "bert", "robust"]
     assert rows["guess"].isin([0, 1]).all() and rows[["p_label", "p_guess"]].stack().between(0, 1).all()
     told = pd.read_csv(tmp_path / "run" / "tables" / "03_classifier_evaluation_models.csv", keep_default_na=False)
     assert list(told.loc[told["reason"] != "", "model"]) == ["lost"]
 
     monkeypatch.setattr("d3s_utils.evaluation.predict.predict", lambda *args: pytest.fail("predicted again"))
-    pd.testing.assert_frame_equal(predict.evaluate(run), rows)  # what is there is not computed again
+    pd.testing.assert_frame_equal(evaluate(run, photos, sets), rows)  # what is there is not computed again

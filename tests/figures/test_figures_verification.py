@@ -7,7 +7,7 @@ import pytest
 
 from d3s_utils.figures import verification as figures
 from d3s_utils.ground.settings import Verification
-from d3s_utils.verification import acceptance, effort, quality
+from d3s_utils.verification import acceptance, agreement, annotators, effort, verdict_errors
 from d3s_utils.verification.rules import verify
 from d3s_utils.verification.simulated import simulate_votes, simulated_workers
 
@@ -39,16 +39,16 @@ def draw_all(n, source="simulated"):
     majority = labelled[labelled["rule"] == "majority"]
     planted = simulated_workers(SETTINGS, seed=0) if source == "simulated" else None
     return {
-        "rules": figures.plot_acceptance_by_rule(acceptance.acceptance(verified), paper=85.0),
-        "cells": figures.plot_acceptance_heatmap(acceptance.acceptance(majority, "class_name", "background")),
+        "rules": figures.plot_acceptance_by_rule(acceptance.acceptance_table(verified), paper=85.0),
+        "cells": figures.plot_acceptance_heatmap(acceptance.acceptance_table(majority, "class_name", "background")),
         "votes": figures.plot_acceptance_by_votes(acceptance.acceptance_by_votes(votes)),
-        "errors": figures.plot_rule_errors(acceptance.rule_errors(verified, seen)),
-        "agreement": figures.plot_agreement(quality.agreement(votes)),
-        "workers": figures.plot_worker_quality(quality.worker_quality(votes, verified, planted)),
+        "errors": figures.plot_rule_errors(verdict_errors.rule_errors(verified, seen)),
+        "agreement": figures.plot_agreement(agreement.agreement_table(votes)),
+        "workers": figures.plot_worker_quality(annotators.worker_quality(votes, verified, planted)),
         "numbers": figures.plot_by_workers(effort.by_workers(votes)),
         "stops": figures.plot_early_stopping(effort.early_stopping(votes)),
         "gold": figures.plot_gold(
-            quality.gold_quality(votes.assign(truth=np.resize(["yes", "no"], len(votes))), 0.7), 0.7
+            annotators.gold_quality(votes.assign(truth=np.resize(["yes", "no"], len(votes))), 0.7), 0.7
         ),
     }
 
@@ -73,7 +73,7 @@ def test_a_figure_draws_on_the_axis_it_is_given():
 
 def test_dots_stand_where_the_table_says():
     verified = toy(40)[3]
-    table = acceptance.acceptance(verified)
+    table = acceptance.acceptance_table(verified)
     drawn = {line.get_label(): line.get_xdata() for line in figures.plot_acceptance_by_rule(table).get_lines()}
     np.testing.assert_allclose(drawn["foreground"], table.query("question == 'foreground'")["accepted"])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import CLIP_VIT, save_clip, write_zoo
 
-from d3s_utils.evaluation.clip_agreement import clip_agreement
+from d3s_utils.evaluation.zero_shot import clip_agreement
 from d3s_utils.generation import spaces, standard
 from d3s_utils.generation.samples import Samples
 from d3s_utils.ground.errors import D3SError

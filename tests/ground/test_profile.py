@@ -1,7 +1,6 @@
 """A profile is typed, and every mistake in it ends in one sentence a user can act on."""
 
 import dataclasses
-import json
 import pickle
 import subprocess
 import sys
@@ -195,10 +194,10 @@ def test_settings_travel_to_other_processes():
 
 @pytest.fixture
 def noted(tmp_path, monkeypatch):
-    """What the journal holds by now."""
+    """The settings that the journal holds by now."""
     monkeypatch.setattr(journal, "_SEEN", set())
     monkeypatch.setenv("D3S_JOURNAL", str(tmp_path / "journal"))
-    return lambda: journal.read(tmp_path / "journal")["setting"]
+    return lambda: sorted(journal.read(tmp_path / "journal").settings)
 
 
 def test_a_setting_is_noted_when_it_is_read_and_not_when_it_is_checked_or_written_down(noted):
@@ -218,4 +217,4 @@ def test_a_journal_that_is_kept_from_the_start_is_no_hindrance(tmp_path):
     code = "from d3s_utils.ground.profile import load_profile; print(load_profile('smoke').name)"
     environment = {"D3S_JOURNAL": str(tmp_path / "journal"), "PYTHONPATH": str(paths.ROOT)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-    assert json.loads((tmp_path / "journal").read_text()) == ["setting", "name"]
+    assert journal.read(tmp_path / "journal").settings == {"name"}

@@ -1,11 +1,14 @@
 """Steps depend on a key and their number alone, so that a killed training ends as if nothing had happened."""
 
+import subprocess
+import sys
 from itertools import islice
 
 import pytest
 import torch
 from torch import nn
 
+from d3s_utils.ground import paths
 from d3s_utils.ground.training import Descent, Hardware, Progress, Rows, Training, train
 
 
@@ -76,31 +79,26 @@ def test_every_row_comes_once_before_any_comes_twice_and_workers_share_each_step
     assert len(Rows(3, 5, ("few",)).at(7, alone)) == 3
 
 
-def _averaged(rank, port, results):
-    import torch.distributed
+AVERAGED = """
+import sys
+import torch.distributed
+from torch import nn
+from d3s_utils.ground import paths
+from d3s_utils.ground.training import Hardware
 
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    layer = nn.Linear(3, 1)
-    nn.init.ones_(layer.weight)
-    hardware = Hardware()
-    hardware.backward((layer(torch.full((1, 3), float(rank))) * (rank + 1)).sum(), list(layer.parameters()))
-    results.put((hardware.rank, layer.weight.grad.tolist(), layer.bias.grad.tolist()))
-    torch.distributed.destroy_process_group()
+rank = int(sys.argv[1])
+torch.distributed.init_process_group("gloo", f"file://{sys.argv[2]}", rank=rank, world_size=2)
+layer = nn.Linear(3, 1)
+nn.init.ones_(layer.weight)
+hardware = Hardware()
+hardware.backward((layer(torch.full((1, 3), float(rank))) * (rank + 1)).sum(), list(layer.parameters()))
+print(hardware.rank, layer.weight.grad.tolist(), layer.bias.grad.tolist())
+torch.distributed.destroy_process_group()
+"""
 
 
-def test_workers_take_the_mean_of_their_gradients():
-    import multiprocessing
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [context.Process(target=_averaged, args=(rank, port, results)) for rank in range(2)]
-    for worker in workers:
-        worker.start()
-    found = sorted(results.get(timeout=300) for _ in workers)
-    for worker in workers:
-        worker.join()
-    assert found == [(rank, [[1.0, 1.0, 1.0]], [1.5]) for rank in range(2)]  # of 0 x 1 and 1 x 2; of 1 and 2
+def test_workers_take_the_mean_of_their_gradients(tmp_path):
+    commands = [[sys.executable, "-c", AVERAGED, str(rank), str(tmp_path / "meeting")] for rank in range(2)]
+    workers = [subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True) for command in commands]
+    found = [worker.communicate(timeout=400)[0].strip() for worker in workers]
+    assert found == [f"{rank} [[1.0, 1.0, 1.0]] [1.5]" for rank in range(2)]  # of 0 x 1 and 1 x 2; of 1 and 2

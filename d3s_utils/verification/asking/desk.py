@@ -1,17 +1,19 @@
-"""Where annotators are served, whatever the face: who they are, what they see next, what they answered."""
+"""Where annotators are served, whatever they look at: who they are, what they see next, what they answered."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from d3s_utils.data.classes import class_table
 from d3s_utils.generation.dataset import read_dataset
+from d3s_utils.generation.world import open_photos
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.run import Run
 from d3s_utils.ground.settings import Verification
 from d3s_utils.verification.asking.album import Album
 from d3s_utils.verification.asking.gold import worked_examples
-from d3s_utils.verification.asking.plan import make_plan
+from d3s_utils.verification.asking.plan import plan_of
 from d3s_utils.verification.asking.store import Store
 from d3s_utils.verification.asking.task import Item, Session
 
@@ -20,7 +22,7 @@ class Desk:
     """The annotators of one store, each with the session at hand."""
 
     def __init__(self, store: Store, album: Album, settings: Verification, examples: Sequence[dict] = ()):
-        """`examples` for the instructions, see `plan.worked_examples`."""
+        """`examples` for the instructions, see `gold.worked_examples`."""
         self.store, self.album, self.settings = store, album, settings
         self.examples = [one | {"picture": album.thumbnail(one["picture"])} for one in examples]
         self._sessions: dict[str, Session] = {}
@@ -73,16 +75,17 @@ def gold_in(settings: Verification) -> int:
 
 
 def open_desk(run: Run) -> Desk:
-    """The desk of a run, its plan laid out.
+    """The desk of a run, with its plan laid out.
 
     Raises:
-        D3SError: there are no images yet, or they are others than those that votes were given on.
+        D3SError: there are no images yet, or votes were given on other pictures than these.
     """
-    manifest = read_dataset(run.folder / "dataset", "val")
-    plan, store = make_plan(run, manifest), Store(store_path(run))
+    dataset, seed = run.folder / "dataset", run.profile.seed
+    manifest, photos = read_dataset(dataset, "val"), open_photos(run.profile)
+    plan, store = plan_of(run, manifest, photos), Store(store_path(run))
     store.lay_out(plan.items, plan.gold)
-    examples = worked_examples(run.profile, manifest)
-    return Desk(store, Album(run, store.items()), run.profile.verification, examples)
+    examples = worked_examples(photos, class_table(run.profile), manifest, seed)
+    return Desk(store, Album(dataset, photos, store.items(), seed), run.profile.verification, examples)
 
 
 def store_path(run: Run) -> Path:

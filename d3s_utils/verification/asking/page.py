@@ -84,10 +84,10 @@ class Handler(web.RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
-        mended = isinstance(error, D3SError)
-        if mended:
+        told = isinstance(error, D3SError)
+        if told:
             self.set_status(400)
-        self.finish({"error": str(error) if mended else self._reason})
+        self.finish({"error": str(error) if told else self._reason})
 
     def log_exception(self, kind, error, trace) -> None:
         if not isinstance(error, D3SError):
@@ -122,7 +122,7 @@ class Picture(Handler):
 
 
 class Api(Handler):
-    """GET state; POST join, answer, undo, more. Each answers with what to show next (see `Desk.view`)."""
+    """GET state; POST join, answer, undo and more. Each answers with what to show next (see `Desk.view`)."""
 
     def get(self, action: str) -> None:
         if action != "state":

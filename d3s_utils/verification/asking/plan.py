@@ -1,7 +1,7 @@
 """Which pictures people are asked about: all of them, or those a panel of classifiers got wrong; and gold among them.
 
 The paper asked only about images that every model of a panel got wrong and took the others on trust. Here a random
-sample of those others is asked about as well, so that it is known, with an interval, how far trust is in place.
+sample of those others is asked about as well, so that it is known, with an interval, how far trust is justified.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 
 from d3s_utils.data.classes import class_table
+from d3s_utils.data.sources import Photos
 from d3s_utils.generation.dataset import read_dataset
+from d3s_utils.generation.world import open_photos
 from d3s_utils.ground.run import Run
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.ground.settings import Profile
-from d3s_utils.verification.asking.gold import NO_SHIFT, no_gold, no_items, photograph_gold, read_gold
+from d3s_utils.ground.settings import Verification
+from d3s_utils.verification.asking.gold import NO_SHIFT, held_out_gold, no_gold, no_items, read_gold
 from d3s_utils.verification.asking.store import ITEM_COLUMNS
 
 GOLD = (10, 200)  # gold items at least and at most
@@ -45,31 +47,58 @@ class Plan:
 
     @property
     def why(self) -> pd.Series:
-        """By image_id, why it is asked about, or "presumed"."""
+        """Why each image is asked about, or "presumed", by image_id."""
         return pd.concat([self.asked.set_index("item_id")["why"], pd.Series("presumed", self.presumed)])
 
 
-def make_plan(run: Run, manifest: pd.DataFrame | None = None) -> Plan:
+def plan_of(run: Run, manifest: pd.DataFrame | None = None, photos: Photos | None = None) -> Plan:
     """The plan of `run`: the same each time, from its profile and images alone.
 
     Args:
         manifest: the validation images' rows; by default those of the dataset.
+        photos: the run's photographs, if they are open already.
 
     Raises:
         D3SError: the dataset is not complete, or the file of gold is not as it should be.
     """
     manifest = read_dataset(run.folder / "dataset", "val") if manifest is None else manifest
-    settings, seed = run.profile.verification, run.profile.seed
+    settings, panel = run.profile.verification, None
+    if settings.ask == "candidates":
+        # The one step that needs classifiers; whoever asks about all images is spared torch.
+        from d3s_utils.evaluation.models import panel_predictions
+
+        panel = panel_predictions(run, settings.panel)
+    if settings.gold == "photographs" and settings.gold_rate > 0 and photos is None:
+        photos = open_photos(run.profile)
+    return make_plan(settings, run.profile.seed, manifest, class_table(run.profile), photos, panel)
+
+
+def make_plan(
+    settings: Verification,
+    seed: int,
+    manifest: pd.DataFrame,
+    classes: pd.DataFrame,
+    photos: Photos | None = None,
+    panel: pd.DataFrame | None = None,
+) -> Plan:
+    """Which images and which gold are asked about, in which order.
+
+    Args:
+        manifest: the validation images' rows.
+        classes: see `class_table`.
+        photos: where gold is drawn from, if the settings ask for photographs.
+        panel: what classifiers say about the images, if the settings ask about candidates (see `candidates`).
+    """
     why = pd.Series("all", manifest["image_id"])
     if settings.ask == "candidates":
-        why = choose(manifest["image_id"], candidates(panel(run)), settings.audit_rate, seed)
-    images = _items(run.profile, manifest).assign(why=why.to_numpy())
+        why = choose(manifest["image_id"], candidates(panel), settings.audit_rate, seed)
+    images = _items(manifest, classes).assign(why=why.to_numpy())
     presumed = tuple(images.loc[images["why"] == "presumed", "item_id"])
     images = images[images["why"] != "presumed"]
-    items, gold = (no_items(), no_gold())
+    items, gold = no_items(), no_gold()
     if settings.gold == "photographs" and settings.gold_rate > 0:
         count = int(np.clip(round(settings.gold_rate * len(images)), *GOLD))
-        items, gold = photograph_gold(run.profile, manifest, count)
+        items, gold = held_out_gold(photos, classes, manifest, count, seed)
     elif settings.gold not in (None, "photographs"):
         gold = read_gold(settings.gold, images["item_id"])
     order = rng_for(seed, "asking order").permutation(len(images) + len(items))
@@ -77,8 +106,8 @@ def make_plan(run: Run, manifest: pd.DataFrame | None = None) -> Plan:
     return Plan(items[list(ITEM_COLUMNS)].reset_index(drop=True), gold, presumed)
 
 
-def _items(profile: Profile, manifest: pd.DataFrame) -> pd.DataFrame:
-    definitions = class_table(profile).set_index("class_name")["definition"]
+def _items(manifest: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
+    definitions = classes.set_index("class_name")["definition"]
     return pd.DataFrame(
         {
             "item_id": manifest["image_id"],
@@ -91,14 +120,6 @@ def _items(profile: Profile, manifest: pd.DataFrame) -> pd.DataFrame:
             "recipe_hash": manifest["recipe_hash"],
         }
     ).reset_index(drop=True)
-
-
-def panel(run: Run) -> pd.DataFrame:
-    """What the models of `verification.panel` (by default those of the evaluation) say of the validation images."""
-    from d3s_utils.evaluation.predict import panel_predictions
-    from d3s_utils.evaluation.published import models_of
-
-    return panel_predictions(run, run.profile.verification.panel or models_of(run.profile))
 
 
 def candidates(predictions: pd.DataFrame) -> list[str]:

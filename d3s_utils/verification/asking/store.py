@@ -93,12 +93,12 @@ class Store:
         Images of an earlier plan that are not in this one keep their votes, and nobody is asked about them any more.
 
         Raises:
-            D3SError: there are votes on an item whose picture has been made by another recipe since.
+            D3SError: there are votes on an item whose picture has been made anew since.
         """
         voted = "SELECT item_id, recipe_hash FROM items WHERE item_id IN (SELECT item_id FROM votes)"
         there = dict(self._db.execute(voted))
         planned = dict(zip(items["item_id"], items["recipe_hash"], strict=True))
-        changed = next((name for name, recipe in planned.items() if there.get(name, recipe) != recipe), None)
+        changed = next((name for name, image in planned.items() if there.get(name, image) != image), None)
         if changed is not None:
             raise D3SError(
                 f"{self.path} holds votes on another picture of {changed!r}: the images have been made anew since. "
@@ -257,7 +257,7 @@ class Store:
         self._db.executemany(f"{how} INTO votes {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def votes(self) -> pd.DataFrame:
-        """All votes: image_id (of a gold item its name), worker_id, question, answer, source, seconds, answered_at."""
+        """All votes: image_id (for gold the item's), worker_id, question, answer, source, seconds, answered_at."""
         return pd.read_sql_query(
             "SELECT item_id AS image_id, worker_id, question, answer, source, seconds, answered_at FROM votes "
             "ORDER BY item_id, worker_id, number",
@@ -265,7 +265,7 @@ class Store:
         )
 
     def progress(self, votes_per_image: int) -> dict[str, int]:
-        """images asked about, images with all their votes, votes, workers."""
+        """How many `images` are asked about, how many have all their votes (`full`), how many `votes` and `workers`."""
         asked = f"SELECT item_id FROM items WHERE why NOT IN ('gold', '{RETIRED}')"
         full = (
             f"SELECT COUNT(*) FROM (SELECT item_id FROM votes WHERE question = 'foreground' AND item_id IN ({asked}) "
@@ -279,12 +279,12 @@ class Store:
         }
         return {name: self._db.execute(*query).fetchone()[0] for name, query in one.items()}
 
-    # What becomes of it -----------------------------------------------------------------------------------------------
+    # What is written from it ------------------------------------------------------------------------------------------
 
     def export(self, folder: Path) -> pd.DataFrame:
-        """Write <folder>/votes.csv, and gold_votes.csv if there is gold; hands the former back.
+        """Write <folder>/votes.csv, and gold_votes.csv if there is gold; hand the former back.
 
-        Votes of people in an older votes.csv whose workers this file has never met are taken in first, not overwritten.
+        An older votes.csv may hold votes of people whom this file has never met. They are taken in first.
         """
         path, gold, items = Path(folder) / "votes.csv", self.gold(), self.items()
         self._adopt(path)
@@ -309,13 +309,13 @@ class Store:
             name
             for (name,) in self._db.execute("SELECT DISTINCT worker_id FROM votes UNION SELECT worker_id FROM workers")
         }
-        strangers = older[older["source"].ne("simulated") & ~older["worker_id"].isin(met)]
-        if len(strangers):
-            self.add(strangers.replace("", None))
+        unmet = older[older["source"].ne("simulated") & ~older["worker_id"].isin(met)]
+        if len(unmet):
+            self.add(unmet.replace("", None))
 
 
 def _write_or_remove(path: Path, votes: pd.DataFrame) -> None:
-    """Write the votes; of none no file is left, but for one that holds simulated ones."""
+    """Write the votes. Where there are none, no file of people's votes is left; one of simulated votes stays."""
     if len(votes):
         write_table(path, votes)
     elif people_voted(path):

@@ -1,22 +1,21 @@
-"""Does a zero-shot model find the asked class and background in an image? A column to filter by, no verification."""
+"""Does a zero-shot model find the asked class and background in an image? These are columns to filter by, no votes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
 from d3s_utils.data.classes import class_table
-from d3s_utils.evaluation.loaders import ZERO_SHOT
+from d3s_utils.evaluation.loaders import HERE, ZERO_SHOT
 from d3s_utils.evaluation.published import find_row, published_classifier
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
 
 COLUMNS = ["image_id", "clip_foreground", "clip_background"]
-PLACES = Path(__file__).parent / "templates_places.txt"
+BACKGROUND_PROMPTS = HERE / "templates_backgrounds.txt"
 
 
 def clip_agreement(profile: Profile, images: np.ndarray, rows: pd.DataFrame) -> pd.DataFrame:
@@ -41,13 +40,14 @@ def clip_agreement(profile: Profile, images: np.ndarray, rows: pd.DataFrame) -> 
         )
     backgrounds = list(rows["background"].unique())
     background_table = pd.DataFrame({"class_name": backgrounds, "imagenet_index": -1})
-    of_backgrounds = replace(profile, evaluation=replace(profile.evaluation, templates=str(PLACES)))
+    of_backgrounds = replace(profile.evaluation, templates=str(BACKGROUND_PROMPTS))
     asked = {
-        "clip_foreground": (profile, class_table(profile), rows["label"].to_numpy(int)),
-        "clip_background": (of_backgrounds, background_table, rows["background"].map(backgrounds.index).to_numpy(int)),
+        "clip_foreground": (class_table(profile), profile.evaluation, rows["label"].to_numpy(int)),
+        "clip_background": (background_table, of_backgrounds, rows["background"].map(backgrounds.index).to_numpy(int)),
     }
     table = pd.DataFrame({"image_id": rows["image_id"].to_numpy()})
-    for column, (own, words, wanted) in asked.items():
-        p = softmax(published_classifier(name, words, own).logits(images).astype(np.float64), axis=1)
+    for column, (words, settings, wanted) in asked.items():
+        scores = published_classifier(name, words, settings, profile.device).logits(images)
+        p = softmax(scores.astype(np.float64), axis=1)
         table[column] = p[np.arange(len(p)), wanted]
     return table

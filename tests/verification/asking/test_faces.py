@@ -261,6 +261,7 @@ def lab(asked_outputs, tmp_path):
     options = [
         "--no-browser",
         "--ServerApp.port=0",
+        "--LabApp.expose_app_in_browser=True",
         "--IdentityProvider.token=",
         f"--ServerApp.root_dir={tmp_path / 'lab'}",
     ]
@@ -271,8 +272,8 @@ def lab(asked_outputs, tmp_path):
         address = until(lambda: lab_address(server, own["JUPYTER_RUNTIME_DIR"]), "JupyterLab's address")
         yield address, tmp_path / "outputs" / "asked"
     finally:
-        server.terminate()
-        server.wait(PATIENCE)
+        server.kill()  # its kernel ends with it
+        server.wait()
 
 
 def lab_address(server, runtime):
@@ -292,10 +293,9 @@ def show_widget(lab, browser, width=1300):
     """The page of the notebook once the widget is there and hears keys, as the notebook alone makes it."""
     page = new_page(browser, viewport={"width": width, "height": 1000})
     page.goto(f"{lab[0]}lab/tree/vote.ipynb?reset")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")  # the kernel is there
-    page.locator(".jp-Notebook .jp-CodeCell").first.click()
-    page.locator(".lm-MenuBar-itemLabel:text-is('Run')").click()
-    page.locator(".lm-Menu-itemLabel:text-is('Run All Cells')").click()
+    kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+    page.wait_for_function(f"{kernel}?.status === 'idle' && jupyterapp.shell.currentWidget.sessionContext.isReady")
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_selector(".d3s-annotator:focus-within")
     return page
 
@@ -359,7 +359,7 @@ def test_the_widget_in_jupyterlab_takes_keys_and_buttons_in_their_order(lab, bro
     tops = {button.bounding_box()["y"] for button in page.locator("button[data-step]").all()}
     assert len(tops) == 1, "not in a row"
     assert page.locator(".d3s-annotator").evaluate("node => node.scrollWidth <= node.clientWidth")
-    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.focus()
     page.keyboard.press("n")
     page.wait_for_selector(".d3s-off")
     assert page.inner_text(".d3s-waiting") == "" and len(stored(lab[1])) == 7, "typed into a cell"
@@ -372,7 +372,8 @@ def test_the_template_works_through_a_task_and_submits_its_answers(evil_outputs,
     from conftest import copy_run
 
     from d3s_utils.verification.asking.desk import open_desk
-    from d3s_utils.verification.asking.mturk import export, read_results
+    from d3s_utils.verification.asking.mturk import export
+    from d3s_utils.verification.asking.mturk_results import read_results
 
     run = copy_run(evil_outputs, tmp_path, monkeypatch)
     desk = open_desk(run)
