@@ -222,20 +222,6 @@ def claims_table(claims: list[Claim]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(["n", "seeds"], "Int64") | dict.fromkeys(numbers, "float64"))
 
 
-def claims_from(rows: pd.DataFrame, **common: object) -> pd.DataFrame:
-    """The ledger's rows from a table of measurements: what `claim` takes, column by column, `common` for every row.
-
-    Args:
-        rows: `id`, `text`, `measured`, `ci_low`, `ci_high`, and any further keyword of `claim` as a column.
-    """
-    claims = []
-    for row in rows.to_dict("records"):
-        ci = row.pop("ci_low"), row.pop("ci_high")
-        given = {key: value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
-        claims.append(claim(**given, ci=ci, **common))
-    return claims_table(claims)
-
-
 def merge_claims(folder: Path) -> pd.DataFrame:
     """The ledger of the run in `folder`: the rows of claims/*.csv in the order of the notebooks.
 
