@@ -98,7 +98,7 @@ def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool =
     Args:
         met: whether the measured number bears the claim out; needed wherever something was measured.
         simulated: the number rests on simulated annotators, so it speaks for the machinery and not for people.
-        columns: of `Claim`: `measured` and `ci`, our number and its 95 % interval (None or NaN: it was not run); `n` and
+        columns: of `Claim`: `measured` and `ci`, our number and its 95 % interval (None or NaN: not run); `n` and
             `seeds`, the observations and repetitions behind it; `chance`, what guessing reaches here; `why`, the reason
             for a status other than met; `source`, `reference` and `unit`, where the paper has no such number.
 
