@@ -66,7 +66,7 @@ def open_recipe(profile: Profile) -> Recipe:
     """The recipe `profile.recipe`, with the guide `profile.generator.guide` where that says another.
 
     Raises:
-        D3SError: there is no such recipe, or its file says something nobody understands.
+        D3SError: there is no such recipe, or its file is malformed.
     """
     path = _find(profile.recipe)
     recipe, wanted = read_recipe(path), profile.generator.guide
@@ -90,7 +90,7 @@ def read_recipe(path: Path) -> Recipe:
     """A recipe from its file.
 
     Raises:
-        D3SError: naming the file, the key and the mend.
+        D3SError: naming the file, the key and what it must hold.
     """
     journal.note_input(path)
     try:

@@ -2,8 +2,8 @@
 
     python -m d3s_utils verify outputs/pocket/dataset
 
-SHA256SUMS is written when the last shard is there, in the format of `sha256sum -c`. Two runs of one recipe on one
-machine have the same sums, however often they were killed on the way.
+SHA256SUMS is written when the last shard is there, in the format of `sha256sum -c`. Two runs of one profile, each from
+nothing and on one machine, have the same sums, however often they were killed on the way.
 """
 
 from __future__ import annotations
