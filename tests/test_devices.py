@@ -186,7 +186,8 @@ def test_a_published_classifier(elsewhere, tmp_path):
     rows = write_zoo(tmp_path, ("mine", "state_dict", "resnet10t", ""))
     write_tensors(tmp_path / "mine.safetensors", timm.create_model("resnet10t", num_classes=1000).state_dict())
     settings = f"evaluation.weights=pretrained evaluation.zoo={rows} evaluation.state_dicts={tmp_path} device=cuda"
-    classifier = published.published_classifier("mine", CLASSES.head(2), load_profile("pocket", settings))
+    profile = load_profile("pocket", settings)
+    classifier = published.published_classifier("mine", CLASSES.head(2), profile.evaluation, profile.device)
     assert classifier.logits(pictures(3)).shape == (3, 2)
 
 
