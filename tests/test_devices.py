@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import torch
 from conftest import write_zoo
-from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map_only
 
-from d3s_utils.diffusion import draw
+from d3s_utils.diffusion import draw, load
 from d3s_utils.diffusion.load import load_generator
 from d3s_utils.disentanglement import stages
 from d3s_utils.disentanglement.encoding import encode
@@ -86,7 +86,7 @@ def operate(function, args, kwargs):
     goes = isinstance(args[0], Moved) if name == "aten::copy_" else goes
     assert not (goes and kwargs.get("generator")), f"{name}: a generator of the CPU cannot draw elsewhere"
     inner_args, inner_kwargs = tree_map_only(Moved, lambda t: t.inner, (args, kwargs))
-    if kwargs.get("device") is not None:
+    if kwargs.get("device") is not None and torch.device(kwargs["device"]).type != "meta":  # where weights are not yet
         inner_kwargs = inner_kwargs | {"device": torch.device("cpu")}
     out = function(*inner_args, **inner_kwargs)
     if not goes:
@@ -210,7 +210,13 @@ def test_the_spurious_task(elsewhere):
     assert len(task.spurious_task({"planted": features_of(table)}, table, settings, 0, "cuda"))
 
 
-def test_generation(elsewhere, tiny_checkpoint):
+def test_generation(elsewhere, tiny_checkpoint, monkeypatch):
+    def read_here(wanted):
+        with _disable_current_modes():  # files are read on the CPU, and moved afterwards
+            return read_pipeline(wanted)
+
+    read_pipeline = load._read_pipeline
+    monkeypatch.setattr("d3s_utils.diffusion.load._read_pipeline", read_here)
     profile = load_profile(
         "smoke", f"generator.model={tiny_checkpoint} generator.size=32 device=cuda generator.dtype=float32"
     )
