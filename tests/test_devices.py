@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import write_zoo
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes, return_and_correct_aliasing
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from d3s_utils.diffusion import draw, load
@@ -86,7 +86,7 @@ def operate(function, args, kwargs):
     goes = isinstance(args[0], Moved) if name == "aten::copy_" else goes
     assert not (goes and kwargs.get("generator")), f"{name}: a generator of the CPU cannot draw elsewhere"
     inner_args, inner_kwargs = tree_map_only(Moved, lambda t: t.inner, (args, kwargs))
-    if kwargs.get("device") is not None and torch.device(kwargs["device"]).type != "meta":  # where weights are not yet
+    if kwargs.get("device") is not None:
         inner_kwargs = inner_kwargs | {"device": torch.device("cpu")}
     out = function(*inner_args, **inner_kwargs)
     if not goes:
@@ -210,18 +210,20 @@ def test_the_spurious_task(elsewhere):
     assert len(task.spurious_task({"planted": features_of(table)}, table, settings, 0, "cuda"))
 
 
-def test_generation(elsewhere, tiny_checkpoint, monkeypatch):
-    def read_here(wanted):
-        with _disable_current_modes():  # files are read on the CPU, and moved afterwards
-            return read_pipeline(wanted)
-
-    read_pipeline = load._read_pipeline
-    monkeypatch.setattr("d3s_utils.diffusion.load._read_pipeline", read_here)
+@pytest.fixture
+def read_before(tiny_checkpoint, monkeypatch):
+    """The toy model's profile, its pipeline read from the disk already, as on any machine: onto the CPU."""
     profile = load_profile(
         "smoke", f"generator.model={tiny_checkpoint} generator.size=32 device=cuda generator.dtype=float32"
     )
-    generator = load_generator(profile)
-    settings = replace(profile.generator, steps=4, batch_size=2)
+    pipeline = load._read_pipeline(profile.generator)
+    monkeypatch.setattr("d3s_utils.diffusion.load._read_pipeline", lambda wanted: pipeline)
+    return profile
+
+
+def test_generation(read_before, elsewhere):
+    generator = load_generator(read_before)
+    settings = replace(read_before.generator, steps=4, batch_size=2)
     assert draw.generate(generator, pictures(2), ["a", "b"], [1, 2], settings).shape == (2, 32, 32, 3)
 
 
