@@ -98,7 +98,7 @@ def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool =
     Args:
         met: whether the measured number bears the claim out; needed wherever something was measured.
         simulated: the number rests on simulated annotators, so it speaks for the machinery and not for people.
-        columns: of `Claim`: `measured` and `ci`, our number and its 95 % interval (None or NaN: it was not run); `n` and
+        columns: of `Claim`: `measured` and `ci`, our number and its 95 % interval (None or NaN: not run); `n` and
             `seeds`, the observations and repetitions behind it; `chance`, what guessing reaches here; `why`, the reason
             for a status other than met; `source`, `reference` and `unit`, where the paper has no such number.
 
@@ -109,7 +109,8 @@ def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool =
     ran = measured is not None and not math.isnan(measured)
     if ran and met is None and not simulated:
         raise ValueError(f"claim {id!r} was measured ({measured}): say met=True, met=False or simulated=True")
-    status, given = _status(ran, met, simulated), {name: value for name, value in columns.items() if value is not None}
+    status = _status(ran, met, simulated)
+    given = {name: value for name, value in columns.items() if value is not None and value != ""}
     why = given.pop("why", "") or UNEXPLAINED.get(status, "")
     if not ran:
         given = {name: value for name, value in given.items() if name not in ("n", "seeds")}
@@ -117,9 +118,7 @@ def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool =
     if paper:
         source = f"{SOURCE}, {paper.where}"
         theirs = {"claim": paper.claim, "source": source, "reference": paper.value, "unit": paper.unit}
-    row = replace(
-        Claim(id, **theirs), status=status, why=why, **{name: value for name, value in given.items() if value != ""}
-    )
+    row = replace(Claim(id, **theirs), status=status, why=why, **given)
     row = replace(row, claim=text) if text else row
     low, high = (float(end) for end in ci) if ran and ci is not None else (None, None)
     return replace(row, measured=float(measured), ci_low=low, ci_high=high) if ran else row
