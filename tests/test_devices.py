@@ -86,7 +86,7 @@ def operate(function, args, kwargs):
     goes = isinstance(args[0], Moved) if name == "aten::copy_" else goes
     assert not (goes and kwargs.get("generator")), f"{name}: a generator of the CPU cannot draw elsewhere"
     inner_args, inner_kwargs = tree_map_only(Moved, lambda t: t.inner, (args, kwargs))
-    if kwargs.get("device") is not None:
+    if goes and kwargs.get("device") is not None:
         inner_kwargs = inner_kwargs | {"device": torch.device("cpu")}
     out = function(*inner_args, **inner_kwargs)
     if not goes:
@@ -185,8 +185,8 @@ def test_a_published_classifier(elsewhere, tmp_path):
 
     rows = write_zoo(tmp_path, ("mine", "state_dict", "resnet10t", ""))
     write_tensors(tmp_path / "mine.safetensors", timm.create_model("resnet10t", num_classes=1000).state_dict())
-    settings = f"evaluation.weights=pretrained evaluation.zoo={rows} evaluation.state_dicts={tmp_path} device=cuda"
-    classifier = published.published_classifier("mine", CLASSES.head(2), load_profile("pocket", settings))
+    settings = Evaluation(weights="pretrained", zoo=str(rows), state_dicts=str(tmp_path))
+    classifier = published.published_classifier("mine", CLASSES.head(2), settings, "cuda")
     assert classifier.logits(pictures(3)).shape == (3, 2)
 
 
