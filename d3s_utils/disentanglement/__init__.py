@@ -7,11 +7,10 @@ from d3s_utils.disentanglement.features import Features, read_all
 from d3s_utils.disentanglement.heads import head_accuracy
 from d3s_utils.disentanglement.images import load_data, verified_images
 from d3s_utils.disentanglement.penalties.table import penalty_row
-from d3s_utils.disentanglement.stages import cache_views, fit_backbone, fit_splits, load_method, save_features
+from d3s_utils.disentanglement.stages import fit_backbone, fit_splits, load_method, save_features
 
 __all__ = [
     "Features",
-    "cache_views",
     "encode",
     "fit_backbone",
     "fit_splits",
