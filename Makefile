@@ -7,6 +7,7 @@
 # PROFILE  a name in d3s_utils/profiles or a YAML file of your own; the run is called after it
 # SET      single keys on top of the profile
 # ENV      "conda" uses the active conda environment (environment.yml) in place of .venv
+# NB       the notebook that `make why` is asked about
 # HOST, PORT  where `make annotate` serves its page
 
 PROFILE := pocket
@@ -15,16 +16,17 @@ ENV     := venv
 BASE_PYTHON := python3
 HOST    := 127.0.0.1
 PORT    := 8765
+NB      :=
 
-RUN  := $(patsubst %.yml,%,$(patsubst %.yaml,%,$(notdir $(PROFILE))))
-OUT  := $(if $(D3S_OUTPUTS),$(D3S_OUTPUTS),outputs)/$(RUN)
-EXEC := $(OUT)/notebooks
-
-SOURCES  := $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))
-EXECUTED := $(SOURCES:notebooks/%=$(EXEC)/%)
-NUMBERS  := 01 02 03 04 05 06
-SETTINGS := $(OUT)/.settings.yaml
-REPORT   := $(OUT)/html/index.html
+# The notebooks in the order in which they run, each with those whose files it reads: all the order there is. Whether one
+# has to run again is for d3s_utils/notebook/fresh.py to say.
+NUMBERS := 01 02 03 04 05 06
+BEFORE_01 :=
+BEFORE_02 := $(BEFORE_01) 01
+BEFORE_03 := $(BEFORE_02) 02
+BEFORE_04 := $(BEFORE_02) 02
+BEFORE_05 := $(BEFORE_04) 04
+BEFORE_06 := $(BEFORE_04) 04
 
 ifeq ($(ENV),conda)
 PYTHON := python
@@ -41,15 +43,22 @@ export TQDM_MININTERVAL := 30
 export GOMP_SPINCOUNT := 30000
 
 WITH := --profile "$(PROFILE)" --set '$(SET)'
+RUN  := $(PYTHON) -m d3s_utils run
+OUT  := $${D3S_OUTPUTS:-outputs}/$$(basename "$(PROFILE)" | sed 's/\.ya*ml$$//')
 
 .DEFAULT_GOAL := help
-.DELETE_ON_ERROR:
 .SUFFIXES:
-.SECONDARY:
-.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check report doctor jupyter lint clean help pocket-generator FORCE
+.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check report why doctor jupyter lint \
+  clean help pocket-generator
 
-all: $(REPORT)  ## every figure and table of the paper, and the page that shows them
-	@echo "$(REPORT) is up to date"
+all: $(READY)  ## every figure and table of the paper, and the page that shows them
+	@$(RUN) $(NUMBERS) --if-changed --report $(WITH)
+
+$(NUMBERS): $(READY)
+	@$(RUN) $(BEFORE_$@) $@ --if-changed $(WITH)
+
+why: $(READY)  ## what has changed since a notebook last ran (NB=05), or since each of them did
+	@$(RUN) $(or $(NB),$(NUMBERS)) --why $(WITH)
 
 test: $(READY)  ## the tests, the six notebooks under the smoke profile among them
 	$(PYTHON) -m pytest
@@ -59,34 +68,32 @@ smoke:  ## the whole path on a handful of images: nothing it measures means anyt
 
 dataset: $(READY)  ## the images alone, as a release: shards, card, Croissant metadata, checksums; and checked
 	@$(PYTHON) -m d3s_utils generate $(WITH)
-	@$(PYTHON) -m d3s_utils verify $(OUT)/dataset
+	@$(PYTHON) -m d3s_utils verify "$(OUT)/dataset"
 
-annotate: $(EXEC)/01_generation.ipynb  ## the page on which people verify the images (HOST=0.0.0.0 for a class)
+annotate: 01  ## the page on which people verify the images (HOST=0.0.0.0 for a class)
 	@$(PYTHON) -m d3s_utils annotate $(WITH) --host "$(HOST)" --port "$(PORT)"
 
 check: $(READY)  ## whether this run supports the findings of the committed reference
-	@$(PYTHON) -m d3s_utils.check $(WITH)
+	@$(PYTHON) -m d3s_utils check $(WITH)
 
 report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
-	@$(PYTHON) -m d3s_utils.report $(WITH)
+	@$(PYTHON) -m d3s_utils report $(WITH)
 
-doctor: $(READY)  ## what this machine has, what it lacks, and the mend
-	@$(PYTHON) -m d3s_utils.doctor $(WITH)
+doctor: $(READY)  ## what this machine has, what it lacks, and what to do about it
+	@$(PYTHON) -m d3s_utils doctor $(WITH)
 
 jupyter: $(READY)  ## open the notebooks in JupyterLab, with sliders
-	D3S_HEADLESS=0 $(PYTHON) -m jupyterlab --notebook-dir=notebooks
+	JUPYTER_CONFIG_PATH="$(CURDIR)/d3s_utils/notebook/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" D3S_HEADLESS=0 \
+	$(PYTHON) -m jupyterlab --notebook-dir=notebooks
 
 lint: $(READY)  ## check the style of the code, notebooks included
 	$(PYTHON) -m ruff check .
 
 pocket-generator: $(READY)  ## train the pocket generator again, from nothing (hours on a CPU)
-	$(PYTHON) -m d3s_utils.pocket.training
+	$(PYTHON) -m d3s_utils pocket-training
 
-clean:  ## remove this run; other runs, the reference and the environment stay
-	@test "$(RUN)" != reference || { echo "outputs/reference is committed and stays"; exit 1; }
-	@! test -e "$(OUT)/annotation/votes.sqlite" || { echo "$(OUT)/annotation holds what people voted; move it away first."; exit 1; }
-	@! grep -qsE '(^|,)"?(local|mturk)"?[[:space:]]*(,|$$)' "$(OUT)/votes.csv" || { echo "$(OUT)/votes.csv holds people's votes; move it away first."; exit 1; }
-	rm -rf "$(OUT)"
+clean: $(READY)  ## remove this run; other runs, the reference, people's votes and the environment stay
+	@$(PYTHON) -m d3s_utils clean --profile "$(PROFILE)"
 
 help:  ## list the targets
 	@echo "make TARGET [PROFILE=pocket] [SET=\"section.key=value ...\"] [ENV=conda]"
@@ -114,54 +121,5 @@ setup: $(READY)  ## make the environment; every other target does it when needed
 conda-env:
 	@test -n "$$CONDA_PREFIX" || { echo "error: no conda environment is active; run: conda env create -f environment.yml \
 	&& conda activate d3s."; exit 1; }
-	@$(PYTHON) -c 'import d3s_utils, papermill' || { echo "error: the active environment lacks D3S; run: conda env update -f \
-	environment.yml."; exit 1; }
-
-# The run --------------------------------------------------------------------------------------------------------------
-
-# The resolved profile. Looked at each time, written only if a setting changed: then, and only then, notebooks run again.
-$(SETTINGS): FORCE | $(READY)
-	+@$(PYTHON) -m d3s_utils.run --settings $(WITH)
-
-$(EXEC)/%.ipynb: notebooks/%.ipynb $(SETTINGS) | $(READY)
-	@$(PYTHON) -m d3s_utils.run $< $(WITH)
-
-$(REPORT): $(EXECUTED) d3s_utils/report.py $(wildcard d3s_utils/pages/*)
-	@$(PYTHON) -m d3s_utils.report $(WITH)
-
-define numbered
-$(1): $(filter $(EXEC)/$(1)_%,$(EXECUTED))
-endef
-$(foreach number,$(NUMBERS),$(eval $(call numbered,$(number))))
-
-# Who reads what: the sources a notebook executes, then the notebooks whose files it reads. A test compares this with the
-# imports. Whatever is dear (images, checkpoints, predictions) is cached by its own recipe, so a re-run mostly re-plots.
-in = $(addprefix d3s_utils/,$(1))
-GROUND  := $(call in,__init__.py _compat.py errors.py paths.py seeds.py parallel.py settings.py profile.py stats.py tables.py \
-	runs.py claims.py imagenet.py pictures.py layouts.py taxonomy.py dataset.py release.py guides.py recipes/__init__.py figures/__init__.py \
-	figures/d3s.mplstyle)
-WORLD   := $(call in,sources.py files.py masks.py photos.py manifest.py pocket/__init__.py pocket/raster.py pocket/foregrounds.py \
-	pocket/backgrounds.py pocket/world.py generation.py cluster.py sums.py classifiers.py \
-	pocket/muon.py)
-JUDGE   := $(call in,pocket/__init__.py pocket/judge.py pocket/locator.py) $(wildcard d3s_utils/pocket/weights/judge/*)
-GENERATOR := $(WORLD) $(wildcard d3s_utils/pocket/weights/generator/*/*)
-FEATURES := $(call in,features.py votes.py)
-SPLIT   := $(WORLD) $(JUDGE) $(FEATURES) $(call in,penalties.py disentangle.py workers.py)
-
-$(EXECUTED): $(GROUND)
-$(EXEC)/01_generation.ipynb: $(GENERATOR) $(JUDGE) $(call in,realism.py standard.py clip_agreement.py zoo.py zoo.csv templates.txt \
-	templates_places.txt figures/generation.py widgets.py)
-$(EXEC)/02_human_verification.ipynb: $(WORLD) $(JUDGE) $(wildcard d3s_utils/annotation/*.py) $(call in,annotators.py votes.py \
-	agreement.py figures/verification.py predictions.py zoo.py zoo.csv templates.txt) $(wildcard $(OUT)/votes.csv)
-$(EXEC)/03_classifier_evaluation.ipynb: $(WORLD) $(call in,zoo.py zoo.csv templates.txt votes.py \
-	predictions.py gaps.py figures/evaluation.py widgets.py agreement.py annotation/__init__.py annotation/plan.py \
-	annotation/store.py annotation/task.py)
-$(EXEC)/04_disentanglement_training.ipynb: $(SPLIT) $(call in,figures/disentanglement.py)
-$(EXEC)/05_disentanglement_probe.ipynb: $(GENERATOR) $(SPLIT) $(call in,probes.py invariance.py figures/probe.py)
-$(EXEC)/06_spurious_correlation.ipynb: $(FEATURES) $(call in,probes.py spurious.py figures/spurious.py)
-
-$(EXEC)/02_human_verification.ipynb: $(EXEC)/01_generation.ipynb
-$(EXEC)/03_classifier_evaluation.ipynb: $(EXEC)/02_human_verification.ipynb
-$(EXEC)/04_disentanglement_training.ipynb: $(EXEC)/02_human_verification.ipynb
-$(EXEC)/05_disentanglement_probe.ipynb: $(EXEC)/04_disentanglement_training.ipynb
-$(EXEC)/06_spurious_correlation.ipynb: $(EXEC)/04_disentanglement_training.ipynb
+	@$(PYTHON) -c 'import d3s_utils, importlib.util as u; assert u.find_spec("papermill")' || { echo "error: the active \
+	environment lacks D3S; run: conda env update -f environment.yml."; exit 1; }

@@ -26,9 +26,9 @@ def stored(folder: Path, count: int) -> pd.DataFrame:
     """`count` photograph-like images in a dataset folder, and their table."""
     from PIL import Image
 
-    from d3s_utils.dataset import Shard, write_shard
-    from d3s_utils.seeds import rng_for
-    from d3s_utils.tables import MANIFEST
+    from d3s_utils.generation.shards import Shard, write_shard
+    from d3s_utils.ground.columns import MANIFEST
+    from d3s_utils.ground.seeds import rng_for
 
     small = rng_for("evaluation benchmark").integers(0, 256, (count, 24, 24, 3), np.uint8)
     images = np.stack([np.asarray(Image.fromarray(x).resize((SIDE, SIDE), Image.Resampling.BICUBIC)) for x in small])
@@ -48,9 +48,9 @@ def main() -> None:
     import timm
     import torch
 
-    from d3s_utils.classifiers import Classifier, Preprocessing
-    from d3s_utils.dataset import load_images
-    from d3s_utils.predictions import ImageSet, predict
+    from d3s_utils.evaluation.classifiers import Classifier, Preprocessing
+    from d3s_utils.evaluation.predict import ImageSet, predict
+    from d3s_utils.generation.dataset import load_images
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 640
     torch.set_num_threads(THREADS)

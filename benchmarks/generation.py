@@ -22,23 +22,23 @@ def images_a_second(
     """Images a second at the pocket profile's settings but for `steps`, loading and a first small batch left out."""
     import torch
 
-    from d3s_utils import generation
-    from d3s_utils.profile import load_profile
-    from d3s_utils.seeds import rng_for
+    from d3s_utils.diffusion import draw, load
+    from d3s_utils.ground.profile import load_profile
+    from d3s_utils.ground.seeds import rng_for
 
     torch.set_num_threads(threads)
     profile = load_profile(
         "pocket", f"generator.model={model} generator.dtype={dtype} generator.steps={steps} device=cpu"
     )
-    generator, size = generation.load_generator(profile), profile.generator.size
+    generator, size = load.load_generator(profile), profile.generator.size
     knobs = replace(profile.generator, steps=steps)
     guides = rng_for("benchmark").integers(0, 256, (IMAGES, size, size, 3), "uint8")
     warm_up = replace(profile.generator, steps=2)
-    generation.generate(generator, guides[:50], ["a photo of a teapot, in snow"] * 50, range(50), warm_up)
+    draw.generate(generator, guides[:50], ["a photo of a teapot, in snow"] * 50, range(50), warm_up)
     if start is not None:
         start.wait()
     begun = time.perf_counter()
-    generation.generate(generator, guides, ["a photo of a teapot, in snow"] * IMAGES, range(IMAGES), knobs)
+    draw.generate(generator, guides, ["a photo of a teapot, in snow"] * IMAGES, range(IMAGES), knobs)
     return IMAGES / (time.perf_counter() - begun)
 
 

@@ -11,8 +11,8 @@ import time
 import pandas as pd
 import torch
 
+from d3s_utils.ground.words import CLASSES
 from d3s_utils.pocket import world
-from d3s_utils.taxonomy import CLASSES
 
 
 def scenes_a_second(scenes: pd.DataFrame, per_call: int) -> float:

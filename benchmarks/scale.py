@@ -17,14 +17,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from d3s_utils.dataset import read_dataset, shards, write_shard
-from d3s_utils.imagenet import imagenet_classes
-from d3s_utils.manifest import build_manifest
-from d3s_utils.profile import load_profile
-from d3s_utils.settings import Profile
-from d3s_utils.sources import SPLITS, Backgrounds, Photos
-from d3s_utils.tables import MANIFEST
-from d3s_utils.taxonomy import BACKGROUNDS
+from d3s_utils.data.classes import class_table
+from d3s_utils.data.imagenet import imagenet_classes
+from d3s_utils.data.prompts import open_recipe
+from d3s_utils.data.sources import SPLITS, Backgrounds, Photos
+from d3s_utils.generation.dataset import read_dataset
+from d3s_utils.generation.plan import build_manifest
+from d3s_utils.generation.shards import shards, write_shard
+from d3s_utils.generation.world import World
+from d3s_utils.ground.columns import MANIFEST
+from d3s_utils.ground.profile import load_profile
+from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.words import BACKGROUNDS
 
 PER_CLASS = {"train": 100, "val": 50}  # photographs there are to choose from
 
@@ -32,7 +36,7 @@ PER_CLASS = {"train": 100, "val": 50}  # photographs there are to choose from
 class ListedPhotos(Photos):
     """Names of photographs that nobody opens."""
 
-    size, habit, recipe = 8, None, "names alone"
+    size, habit, key, noun = 8, None, "names alone", "photograph"
 
     def table(self, split: str) -> pd.DataFrame:
         rows = [
@@ -50,7 +54,7 @@ class ListedPhotos(Photos):
 
 
 class ListedBackgrounds(Backgrounds):
-    names, recipe = BACKGROUNDS, "names alone"
+    names, key = BACKGROUNDS, "names alone"
 
     def table(self, split: str) -> pd.DataFrame:
         rows = [(f"{name}/{i}.jpg", name) for name in BACKGROUNDS for i in range(50)]
@@ -66,6 +70,11 @@ def paper_profile(folder: Path) -> Profile:
         for wnid in imagenet_classes()["wnid"]:
             (folder / split / wnid).mkdir(parents=True)
     return load_profile("paper", f"foregrounds='{{train: {folder}/train, val: {folder}/val}}'")
+
+
+def listed_world(profile: Profile) -> World:
+    """The world of `profile`, its pictures being names alone."""
+    return World(ListedPhotos(), ListedBackgrounds(), class_table(profile), open_recipe(profile))
 
 
 def opened(folder: Path, columns: list[str], found: multiprocessing.Queue) -> None:
@@ -96,10 +105,10 @@ def main() -> None:
         folder, begun = Path(scratch), time.perf_counter()
         profile = paper_profile(folder)
         begun = time.perf_counter()
-        manifest = build_manifest(profile, ListedPhotos(), ListedBackgrounds())
+        manifest = build_manifest(profile, listed_world(profile))
         rows.append(("plan the manifest", len(manifest), time.perf_counter() - begun, np.nan))
         begun = time.perf_counter()
-        for shard in shards(manifest, profile):
+        for shard in shards(manifest, profile.dataset.shard_size):
             grey = np.full((len(shard.rows), 8, 8, 3), 90, np.uint8)
             write_shard(folder / "dataset", shard, grey, grey)
         rows.append(("write 8 x 8 shards", len(manifest), time.perf_counter() - begun, np.nan))

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import d3s_utils  # noqa: F401  before diffusers and transformers
-from d3s_utils import paths
+from d3s_utils.ground import paths
 
 
 def random_model(folder: Path) -> None:
@@ -79,9 +79,9 @@ def matmul_speed(device, dtype) -> float:
 def main() -> None:
     import torch
 
-    from d3s_utils import generation
-    from d3s_utils.profile import load_profile
-    from d3s_utils.seeds import rng_for
+    from d3s_utils.diffusion import draw, load
+    from d3s_utils.ground.profile import load_profile
+    from d3s_utils.ground.seeds import rng_for
 
     gpu = torch.cuda.is_available()
     count = int(sys.argv[1]) if len(sys.argv) > 1 else (16 if gpu else 4)
@@ -90,13 +90,13 @@ def main() -> None:
             random_model(Path(folder))
         model, size, batch = (folder, 512, 8) if gpu else ("pocket", 64, 4)
         profile = load_profile("pocket", f"generator.model={model} generator.size={size} generator.steps=50")
-        generator = generation.load_generator(profile)
+        generator = load.load_generator(profile)
         guides = rng_for("benchmark").integers(0, 256, (count, size, size, 3), "uint8")
 
         def draw(at_once: int, images: int) -> float:
             knobs = replace(profile.generator, batch_size=at_once)
             begun = time.perf_counter()
-            generation.generate(generator, guides[:images], ["a photo of a teapot"] * images, range(images), knobs)
+            draw.generate(generator, guides[:images], ["a photo of a teapot"] * images, range(images), knobs)
             return images / (time.perf_counter() - begun)
 
         draw(batch, batch)

@@ -33,19 +33,21 @@ IMAGES, WORKERS, SEATS = 20_000, 60, 5
 
 def write_run(folder: Path) -> Path:
     """A run of 200 validation images that show noise; its profile."""
-    from d3s_utils import dataset, tables
-    from d3s_utils.manifest import build_manifest
-    from d3s_utils.profile import load_profile
+    from d3s_utils.generation import shards
+    from d3s_utils.generation.plan import build_manifest
+    from d3s_utils.generation.world import open_world
+    from d3s_utils.ground.files import write_table
+    from d3s_utils.ground.profile import load_profile
 
     profile = folder / "votes.yaml"
     votes = f"{{votes_per_image: {PER_IMAGE}, workers: {PER_IMAGE}}}"
     profile.write_text(f"extends: smoke\ndataset: {{train_per_cell: 0, val_per_cell: 2}}\nverification: {votes}\n")
     settings = load_profile(profile)
-    manifest, run = build_manifest(settings), folder / "outputs" / settings.name
-    for shard in dataset.shards(manifest, settings):
+    manifest, run = build_manifest(settings, open_world(settings)), folder / "outputs" / settings.name
+    for shard in shards.shards(manifest, settings.dataset.shard_size):
         images = np.random.default_rng(0).integers(0, 256, (len(shard.rows), 64, 64, 3), np.uint8)
-        dataset.write_shard(run / "dataset", shard, images, images)
-    tables.write_table(run / "manifest.parquet", manifest)
+        shards.write_shard(run / "dataset", shard, images, images)
+    write_table(run / "manifest.parquet", manifest)
     return profile
 
 
@@ -120,7 +122,7 @@ def some_votes() -> pd.DataFrame:
 
 
 def aggregate() -> dict:
-    from d3s_utils.votes import verify
+    from d3s_utils.verification.rules import verify
 
     votes, seconds = some_votes(), {}
     for name, rules in {"majority": ["majority"], "all": ["unanimity", "majority", "dawid_skene"]}.items():

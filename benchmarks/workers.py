@@ -24,20 +24,21 @@ def work(folder: str, model: str, worker: int, of: int, start: multiprocessing.B
     """Make every `of`-th shard, from the barrier on."""
     import torch
 
-    from d3s_utils import generation
-    from d3s_utils.dataset import shards
-    from d3s_utils.manifest import build_manifest
-    from d3s_utils.photos import open_backgrounds, open_photos
-    from d3s_utils.profile import load_profile
+    from d3s_utils.diffusion import load
+    from d3s_utils.generation.plan import build_manifest
+    from d3s_utils.generation.shard import generate_shard
+    from d3s_utils.generation.shards import shards
+    from d3s_utils.generation.world import open_world
+    from d3s_utils.ground.profile import load_profile
 
     torch.set_num_threads(1)
     profile = load_profile("pocket", f"generator.model={model} {SETTINGS}")
-    photos, backgrounds = open_photos(profile), open_backgrounds(profile)
-    planned = shards(build_manifest(profile, photos, backgrounds), profile)[:SHARDS]
-    generator = generation.load_generator(profile)
+    world = open_world(profile)
+    planned = shards(build_manifest(profile, world), profile.dataset.shard_size)[:SHARDS]
+    generator = load.load_generator(profile)
     start.wait()
     for shard in planned[worker::of]:
-        generation.generate_shard(generator, Path(folder), shard, photos, backgrounds, profile.generator)
+        generate_shard(generator, Path(folder), shard, world, profile.generator)
     start.wait()
 
 

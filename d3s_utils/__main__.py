@@ -1,41 +1,8 @@
-"""`python -m d3s_utils COMMAND`: everything the Makefile calls, by name."""
+"""`python -m d3s_utils COMMAND`: see `cli/parser.py`."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-
-COMMANDS = {
-    "run": "execute one notebook under a profile, with its page and its runtime",
-    "report": "join the ledger and the runtimes, and draw html/index.html",
-    "check": "compare a run with the committed reference",
-    "generate": "make the images of a run, or this worker's share of them",
-    "regenerate": "make one image again and compare it with the stored one",
-    "annotate": "serve the page on which people verify the images",
-    "mturk": "send the same questions to Mechanical Turk, and read its answers",
-    "import": "write the dataset of the paper's authors as this package does",
-    "verify": "say whether a dataset folder is whole",
-    "convert": "make of published weights the file that the zoo reads",
-    "doctor": "say what this machine has and what it lacks",
-}
-
-MODULES = {
-    "verify": "sums",
-    "import": "original",
-    "annotate": "annotation.server",
-    "mturk": "annotation.mturk",
-}  # where the module is called otherwise than the command
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Hand the arguments to the module of the command's name; its `main` returns the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if not arguments or arguments[0] not in COMMANDS:
-        print("usage: python -m d3s_utils COMMAND [--help]\n", file=sys.stderr)
-        print("\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()), file=sys.stderr)
-        return 0 if arguments in (["-h"], ["--help"]) else 2
-    return importlib.import_module(f"d3s_utils.{MODULES.get(arguments[0], arguments[0])}").main(arguments[1:])
-
+from d3s_utils.cli.parser import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from d3s_utils.seeds import seed_for
+from d3s_utils.ground.seeds import seed_for
 
 CAPTION_WORDS = 24  # tokens a prompt of the toy model may have
 
@@ -196,25 +196,27 @@ def evil_outputs(tmp_path_factory) -> Path:
 
 def write_noise_images(profile, outputs):
     """The dataset and manifest of a run, its images being noise."""
-    from d3s_utils import dataset, tables
-    from d3s_utils.manifest import build_manifest
-    from d3s_utils.profile import load_profile
-    from d3s_utils.seeds import rng_for
+    from d3s_utils.generation import shards
+    from d3s_utils.generation.plan import build_manifest
+    from d3s_utils.generation.world import open_world
+    from d3s_utils.ground.files import write_table
+    from d3s_utils.ground.profile import load_profile
+    from d3s_utils.ground.seeds import rng_for
 
     settings = load_profile(profile)
-    manifest, folder = build_manifest(settings), outputs / settings.name
-    for shard in dataset.shards(manifest, settings):
+    manifest, folder = build_manifest(settings, open_world(settings)), outputs / settings.name
+    for shard in shards.shards(manifest, settings.dataset.shard_size):
         coarse = rng_for("noise", shard.name).integers(0, 256, (len(shard.rows), 8, 8, 3), "uint8")
         images = coarse.repeat(8, axis=1).repeat(8, axis=2)
-        dataset.write_shard(folder / "dataset", shard, images, images[:, ::-1])
-    tables.write_table(folder / "manifest.parquet", manifest)
+        shards.write_shard(folder / "dataset", shard, images, images[:, ::-1])
+    write_table(folder / "manifest.parquet", manifest)
 
 
 def copy_run(outputs, to, monkeypatch):
     """A run of its own from `outputs` (a fixture above), opened."""
     import shutil
 
-    from d3s_utils.runs import open_run
+    from d3s_utils.ground.run import open_run
 
     shutil.copytree(outputs, to, dirs_exist_ok=True)
     monkeypatch.setenv("D3S_OUTPUTS", str(to / "outputs"))
@@ -249,7 +251,7 @@ class Served:
 
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.communicate(timeout=60)[0]
+        return self.process.communicate(timeout=300)[0]
 
 
 class Client:
@@ -258,7 +260,7 @@ class Client:
     def __init__(self, port):
         import http.client
 
-        self._http, self.cookie = http.client.HTTPConnection("127.0.0.1", port, timeout=60), ""
+        self._http, self.cookie = http.client.HTTPConnection("127.0.0.1", port, timeout=300), ""
 
     def ask(self, method, path, body=None, **headers):
         """Status and JSON."""

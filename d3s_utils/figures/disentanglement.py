@@ -10,13 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.features import Features
-from d3s_utils.figures import COLORS, image_grid, interval_dots, legend_below, new_axis, panel
-from d3s_utils.runs import headless
-from d3s_utils.seeds import rng_for
+from d3s_utils.disentanglement.features import Features
+from d3s_utils.disentanglement.models import BACKBONE
+from d3s_utils.figures.shapes import COLORS, image_grid, interval_dots, legend_below, new_axis, panel, worded
+from d3s_utils.ground.run import headless
+from d3s_utils.ground.seeds import rng_for
 
 PART_COLORS = {"label": COLORS["foreground"], "background": COLORS["background"]}
-PART_NAMES = {"label": "class, from foreground features", "background": "background, from background features"}
+PART_NAMES = {"label": "class, from foreground features", "background": "{background}, from {background} features"}
 SMOOTH = 20  # steps a curve is averaged over
 
 
@@ -41,7 +42,7 @@ def plot_head_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     steps = history.dropna(subset=["label_accuracy"])
     for name, color in PART_COLORS.items():
         curve = steps[f"{name}_accuracy"].rolling(SMOOTH, min_periods=1).mean()
-        ax.plot(steps["step"], curve, color=color, label=PART_NAMES[name])
+        ax.plot(steps["step"], curve, color=color, label=worded(PART_NAMES[name]))
     ax.set(xlabel="step", ylabel="accuracy on training batches (%)", ylim=(0, 102))
     ax.set_title("Both heads while learning")
     ax.legend(loc="lower right")
@@ -52,10 +53,11 @@ def plot_penalty_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """What the penalty still sees on either side of the split, each in its own unit; a running mean of 20 steps."""
     ax = new_axis(ax)
     steps = history.dropna(subset=["fg_penalty"]) if "fg_penalty" in history else history.iloc[:0]
-    sides = (("fg_penalty", "background in foreground features"), ("bg_penalty", "class in background features"))
+    sides = (("fg_penalty", "{background} in foreground features"), ("bg_penalty", "class in {background} features"))
     for (column, label), color in zip(sides, PART_COLORS.values(), strict=True):
         if len(steps):
-            ax.plot(steps["step"], steps[column].rolling(SMOOTH, min_periods=1).mean(), color=color, label=label)
+            curve = steps[column].rolling(SMOOTH, min_periods=1).mean()
+            ax.plot(steps["step"], curve, color=color, label=worded(label))
     ax.axhline(0, color=COLORS["chance"], linewidth=1)
     ax.set(xlabel="step", ylabel="dependence seen")
     return ax
@@ -88,39 +90,45 @@ def plot_head_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = new_axis(ax, height=1.2 + 0.45 * table["method"].nunique())
     for shift, (head, color) in zip((-0.13, 0.13), PART_COLORS.items(), strict=True):
         rows = table[table["head"] == head]
-        interval_dots(rows, "method", ax=ax, color=color, label=PART_NAMES[head], shift=shift)
+        interval_dots(rows, "method", ax=ax, color=color, label=worded(PART_NAMES[head]), shift=shift)
     ax.set(xlabel="accuracy of the jointly trained head (%)", xlim=(min(80, table["low"].min() - 2), 100.5))
     ax.set_title("What each part still knows of its own")
     return legend_below(ax, 2)
 
 
-def draw_maps(features: Features, images: pd.DataFrame, title: str) -> Figure:
+def draw_maps(features: Features, images: pd.DataFrame, method: str) -> Figure:
     """Both parts on their two main axes (PCA), each coloured once by class and once by background.
 
     A part that does its duty shows islands in one column and confetti in the other.
+
+    Args:
+        images: label, class_name, background_index and background of each row of `features`.
+        method: whose features these are.
     """
     figure, axes = panel(2, 2, width=4.4, height=3.9)
-    for row, (part, name) in enumerate((("fg", "foreground features"), ("bg", "background features"))):
-        places = principal_axes(getattr(features, part))
-        for column, (code, words) in enumerate((("label", "class_name"), ("place", "background"))):
-            ax = axes[2 * row + column]
-            names = images.drop_duplicates(code).sort_values(code)[words].tolist()[:10]
-            for number, word in enumerate(names):
-                chosen = places[(images[code] == number).to_numpy()]
-                ax.scatter(*chosen.T, s=9, color=plt.get_cmap("tab10")(number), label=word, linewidth=0, alpha=0.8)
-            ax.set(xticks=[], yticks=[], title=f"{name},\ncoloured by {'class' if code == 'label' else 'background'}")
-            ax.grid(False)
-            if row == 1:
-                ax.legend(
-                    loc="upper center",
-                    bbox_to_anchor=(0.5, -0.02),
-                    ncols=3,
-                    fontsize=8,
-                    markerscale=2,
-                    columnspacing=0.8,
-                )
-    figure.suptitle(title)
+    parts = {"foreground features": features.fg, "{background} features": features.bg}
+    for (name, part), (left, right) in zip(parts.items(), axes.reshape(2, 2), strict=True):
+        points = principal_axes(part)
+        plot_map(points, images["label"], images["class_name"], left)
+        plot_map(points, images["background_index"], images["background"], right)
+        left.set_title(worded(f"{name},\ncoloured by class"))
+        right.set_title(worded(f"{name},\ncoloured by {{background}}"))
+    for ax in axes[2:]:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
+        ax.legend(**place, ncols=3, fontsize=8, markerscale=2, columnspacing=0.8)
+    figure.suptitle("No penalty, one backbone cut in two" if method == BACKBONE else f"With the penalty {method}")
     return figure
+
+
+def plot_map(points: np.ndarray, codes: pd.Series, names: pd.Series, ax: Axes | None = None) -> Axes:
+    """`points` (N, 2), coloured by their `codes`; in the legend stand the `names` of the first ten."""
+    ax = new_axis(ax)
+    for code, name in names.groupby(codes).first().head(10).items():
+        chosen = points[(codes == code).to_numpy()]
+        ax.scatter(*chosen.T, s=9, color=plt.get_cmap("tab10")(code), label=name, linewidth=0, alpha=0.8)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    return ax
 
 
 def principal_axes(x: np.ndarray) -> np.ndarray:

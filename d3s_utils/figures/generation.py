@@ -9,17 +9,28 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis, nothing
-from d3s_utils.generation import Samples
-from d3s_utils.guides import square
-from d3s_utils.manifest import guide_for
-from d3s_utils.sources import Backgrounds, Photos
+from d3s_utils.data.sources import Backgrounds, Photos
+from d3s_utils.figures.shapes import (
+    COLORS,
+    chance_line,
+    heatmap,
+    image_grid,
+    interval_dots,
+    label_name,
+    legend_below,
+    new_axis,
+    nothing,
+    worded,
+)
+from d3s_utils.generation.guides import guide_for
+from d3s_utils.generation.samples import Samples
+from d3s_utils.ground.squares import square
 
 MOST_CLASSES = 10  # in a figure; more would be too small to see
 QUESTION_COLORS = {"foreground": COLORS["foreground"], "background": COLORS["background"], "both": COLORS["verified"]}
 WITHIN = {
     "class": (COLORS["foreground"], COLORS["foreground"], "class"),
-    "cell": (COLORS["foreground"], "white", "class on one background"),
+    "cell": (COLORS["foreground"], "white", "class on one {background}"),
 }
 SET_COLORS = {"photographs": COLORS["natural"], "D3S": COLORS["d3s"], "guides": COLORS["guide"]}
 
@@ -28,10 +39,13 @@ SET_COLORS = {"photographs": COLORS["natural"], "D3S": COLORS["d3s"], "guides": 
 
 
 def guide_anatomy(row: pd.Series, photos: Photos, backgrounds: Backgrounds) -> Figure:
-    """What one row of the manifest is made of: photograph and background, where its guide shows them, and the guide."""
-    sources = {"photograph": (photos, row["foreground_source"]), "background": (backgrounds, row["background_source"])}
+    """What one row of the manifest is made of: foreground and background, where its guide shows them, and the guide."""
+    shown = {
+        getattr(photos, "noun", "photograph"): (photos, row["foreground_source"]),
+        label_name("background"): (backgrounds, row["background_source"]),
+    }
     guide = guide_for(row, photos, backgrounds)
-    parts = {title: square(of.picture(name), guide.width) for title, (of, name) in sources.items() if name}
+    parts = {title: square(of.picture(name), guide.width) for title, (of, name) in shown.items() if name}
     return image_grid([*parts.values(), guide], titles=[*parts, "guide"], side=2.0)
 
 
@@ -67,9 +81,9 @@ def strength_strip(rows: pd.DataFrame, guides: np.ndarray, sweep: Mapping[float,
 def one_of_each(rows: pd.DataFrame, count: int) -> list[int]:
     """Positions of at most `count` rows whose classes, and as far as it goes backgrounds, all differ."""
     chosen, classes, backgrounds = [], set(), set()
-    places = rows["background"].nunique()
+    n_backgrounds = rows["background"].nunique()
     for position, (name, background) in enumerate(zip(rows["class_name"], rows["background"], strict=True)):
-        if name not in classes and (background not in backgrounds or len(backgrounds) == places):
+        if name not in classes and (background not in backgrounds or len(backgrounds) == n_backgrounds):
             chosen.append(position)
             classes.add(name)
             backgrounds.add(background)
@@ -99,7 +113,8 @@ def plot_rates_by_strength(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
         color = QUESTION_COLORS[question]
         ax.fill_between(table["strength"], table["low"], table["high"], color=color, alpha=0.15)
         style = "o-" if question == "both" else "o--"  # dashes let the line below show where two agree
-        ax.plot(table["strength"], table["rate"], style, color=color, label=question, zorder=2 + (question != "both"))
+        order = 2 + (question != "both")
+        ax.plot(table["strength"], table["rate"], style, color=color, label=label_name(question), zorder=order)
     ax.set(
         xlabel="strength (0: the guide itself)",
         ylabel="label right (%)",
@@ -116,7 +131,7 @@ def plot_label_cells(rates: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Percent of images with both labels right, class x background, the hardest classes on top (at most 20).
 
     Args:
-        rates: `realism.label_rates` by class_name and background.
+        rates: `labels.label_rates` by class_name and background.
     """
     both = rates[rates["question"] == "both"]
     if both.empty:
@@ -137,9 +152,10 @@ def plot_label_rates(rates: pd.DataFrame, category: str, ax: Axes | None = None)
     ax = new_axis(ax, height=0.9 + 0.42 * len(order))
     for shift, (question, table) in zip((-0.24, 0, 0.24), rates.groupby("question", sort=False), strict=True):
         table = table.set_index(category).loc[order].reset_index()
-        interval_dots(table, category, "rate", ax=ax, color=QUESTION_COLORS[question], label=question, shift=shift)
+        style = {"color": QUESTION_COLORS[question], "label": label_name(question), "shift": shift}
+        interval_dots(table, category, "rate", ax=ax, **style)
     low = 10 * np.floor(min(rates["low"].min(), 90) / 10)
-    what = category.removesuffix("_name")
+    what = label_name(category.removesuffix("_name"))
     ax.set(xlabel="label right (%)", xlim=(low, 100.5), title=f"Labels right, by {what}")
     return legend_below(ax)
 
@@ -148,16 +164,16 @@ def plot_label_rates(rates: pd.DataFrame, category: str, ax: Axes | None = None)
 
 
 def plot_realism(realism: pd.DataFrame, metric: str, ax: Axes | None = None) -> Axes:
-    """Distance from photographs, one row per set; bars are 95 % jackknife intervals. Left is nearer.
+    """Distance from natural images, one row per set; bars are 95 % jackknife intervals. Left is nearer.
 
     Args:
-        realism: see `realism.realism_table`.
+        realism: see `distances.realism_table`.
         metric: FID or KID.
     """
     table = realism[realism["metric"] == metric].reset_index(drop=True)
     ax = _colored_dots(table, "distance", ax)
     space, n = table["features"].iloc[0], table["n"].iloc[0]
-    ax.set(xlabel=f"{metric}, features of the {space}\n{n} images a set", title="Distance from photographs")
+    ax.set(xlabel=f"{metric}, features of the {space}\n{n} images a set", title="Distance from natural images")
     ax.set_xlim(left=min(0, 1.1 * table["low"].min()))
     return ax
 
@@ -170,11 +186,14 @@ def plot_diversity(diversity: pd.DataFrame, ax: Axes | None = None) -> Axes:
         color, face, of = WITHIN[within]
         rows = [names.index(name) + shift for name in table["set"]]
         ax.hlines(rows, table["low"], table["high"], color=color, alpha=0.35, linewidth=5)
-        ax.plot(table["distance"], rows, "o", color=color, markerfacecolor=face, label=f"two images of one {of}")
-    ax.set_yticks(range(len(names)), names)
+        ax.plot(
+            table["distance"], rows, "o", color=color, markerfacecolor=face, label=worded(f"two images of one {of}")
+        )
+    ax.set_yticks(range(len(names)), map(set_name, names))
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.grid(False, axis="y")
-    ax.set(xlabel="distance between two images (photographs of one class = 100)", title="How varied the images are")
+    ax.set(xlabel="distance between two images (natural images of one class = 100)")
+    ax.set_title("How varied the images are")
     ax.set_xlim(left=0)
     return legend_below(ax)
 
@@ -186,10 +205,15 @@ def _colored_dots(table: pd.DataFrame, value: str, ax: Axes | None) -> Axes:
     rows = np.arange(len(table))
     ax.hlines(rows, table["low"], table["high"], color=colors, alpha=0.35, linewidth=5)
     ax.scatter(table[value], rows, color=colors, s=60, zorder=3)
-    ax.set_yticks(rows, table["set"])
+    ax.set_yticks(rows, table["set"].map(set_name))
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.grid(False, axis="y")
     return ax
+
+
+def set_name(name: str) -> str:
+    """A set of images in words that hold for every source: "photographs, held out" may be renders."""
+    return name.replace("photographs", "natural images")
 
 
 def _span(n: pd.Series) -> str:
@@ -197,9 +221,9 @@ def _span(n: pd.Series) -> str:
     return f"{n.min()}" if n.min() == n.max() else f"{n.min()} to {n.max()}"
 
 
-def _legend(ax: Axes, place: str) -> Axes:
+def _legend(ax: Axes, location: str) -> Axes:
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc=place)
+        ax.legend(loc=location)
     else:
         ax.text(0.5, 0.5, "no judge knows these classes", transform=ax.transAxes, ha="center", color=COLORS["ink"])
     return ax

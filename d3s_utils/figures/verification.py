@@ -12,10 +12,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from d3s_utils.agreement import STOPS
-from d3s_utils.annotation.task import Item, wording
-from d3s_utils.figures import COLORS, chance_line, heatmap, image_grid, interval_dots, legend_below, new_axis
-from d3s_utils.votes import RULES, voters
+from d3s_utils.figures.shapes import (
+    COLORS,
+    chance_line,
+    heatmap,
+    image_grid,
+    interval_dots,
+    label_name,
+    legend_below,
+    new_axis,
+    worded,
+)
+from d3s_utils.verification.asking.task import Item, wording
+from d3s_utils.verification.effort import STOPS
+from d3s_utils.verification.rules import RULES
+from d3s_utils.verification.votes import voters
 
 LABELS = ("foreground", "background", "both")
 QUESTION_COLORS = dict(zip(LABELS, (COLORS["foreground"], COLORS["background"], COLORS["verified"]), strict=True))
@@ -25,16 +36,15 @@ def plot_acceptance_by_rule(acceptance: pd.DataFrame, ax: Axes | None = None, *,
     """One row per rule, one dot per question; bars are 95 % Wilson intervals.
 
     Args:
-        acceptance: see `agreement.acceptance`, not split further.
+        acceptance: see `acceptance.acceptance_table`, not split further.
         paper: the share the paper's annotators accepted by unanimity, foreground only, in percent: a hollow diamond.
     """
     ax = new_axis(ax, height=3.2)
     for shift, question in zip((-0.22, 0.0, 0.22), LABELS, strict=True):
         rows = acceptance[acceptance["question"] == question]
         rows = rows.assign(rule=[RULES[rule].title for rule in rows["rule"]])
-        interval_dots(
-            rows, "rule", "accepted", ax=ax, color=QUESTION_COLORS[question], label=_asked(question), shift=shift
-        )
+        style = {"color": QUESTION_COLORS[question], "label": _asked(question), "shift": shift}
+        interval_dots(rows, "rule", "accepted", ax=ax, **style)
     if paper is not None:
         row = list(acceptance["rule"].unique()).index("unanimity") - 0.22
         style = {"markerfacecolor": "white", "markeredgecolor": COLORS["ink"], "color": "none"}
@@ -45,15 +55,15 @@ def plot_acceptance_by_rule(acceptance: pd.DataFrame, ax: Axes | None = None, *,
 
 
 def _asked(question: str) -> str:
-    return "both labels, not adult" if question == "both" else question
+    return "both labels, not adult" if question == "both" else label_name(question)
 
 
 def plot_acceptance_heatmap(acceptance: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Percent of images with both labels accepted, class x background, the classes refused most on top.
 
     Args:
-        acceptance: see `agreement.acceptance`, of one rule, split by class_name and background. Of many classes the 20
-            refused most are shown.
+        acceptance: see `acceptance.acceptance_table`, for one rule, by class_name and background. Of many classes
+            the 20 refused most are shown.
     """
     both = acceptance[acceptance["question"] == "both"]
     cells = both.pivot(index="class_name", columns="background", values="accepted")[both["background"].unique()]
@@ -76,7 +86,7 @@ def plot_acceptance_by_votes(by_votes: pd.DataFrame, ax: Axes | None = None) -> 
     for question in (question for question in LABELS if question in set(by_votes["question"])):
         rows, color = by_votes[by_votes["question"] == question], QUESTION_COLORS[question]
         ax.fill_between(rows["at_least"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
-        label = "both labels" if question == "both" else question
+        label = "both labels" if question == "both" else label_name(question)
         ax.plot(rows["at_least"], rows["accepted"], "o-", color=color, label=label)
     most = int(by_votes["at_least"].max())
     ax.set(xlabel=f"yes votes asked for, of {most}", ylabel="images accepted (%)", ylim=(None, 101))
@@ -104,7 +114,8 @@ def plot_agreement(agreement: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = new_axis(ax, height=2.6)
     pairs = agreement["pairs_agree"].map("{:.0f} % of pairs agree".format)
     pairs = pairs.where(agreement["pairs_agree"].notna(), "no image has two votes")
-    interval_dots(agreement.assign(name=agreement["question"] + " (" + pairs + ")"), "name", "alpha", ax=ax)
+    names = agreement["question"].map(label_name) + " (" + pairs + ")"
+    interval_dots(agreement.assign(name=names), "name", "alpha", ax=ax)
     low = np.nanmin([0.0, *agreement["low"]])
     chance_line(ax, 0.0, axis="x")
     ax.set(xlabel="Krippendorff's alpha", xlim=(low - 0.05, 1.03), title=f"Agreement of {voters(agreement)}")
@@ -125,7 +136,7 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
         rows, color = workers[workers["question"] == question].sort_values("error"), QUESTION_COLORS[question]
         across = rows["planted"] if known else np.arange(1, len(rows) + 1)
         ax.vlines(across, rows["low"], rows["high"], color=color, alpha=0.3, linewidth=1.5)
-        ax.plot(across, rows["error"], "o", color=color, label=question, markeredgecolor="white")
+        ax.plot(across, rows["error"], "o", color=color, label=label_name(question), markeredgecolor="white")
     if known:
         most = 1.05 * workers["planted"].max()
         parts = [
@@ -144,11 +155,11 @@ def plot_worker_quality(workers: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def draw_task(image: np.ndarray, guide: np.ndarray, photographs: Sequence[np.ndarray], item: Item) -> Figure:
-    """What an annotator is shown, as a still: image large, its guide, photographs of the class, and the questions.
+def draw_task(image: np.ndarray, guide: np.ndarray, natural: Sequence[np.ndarray], item: Item) -> Figure:
+    """What an annotator is shown, as a still: image large, its guide, natural images of the class, and the questions.
 
     Args:
-        image, guide, photographs: (S, S, 3) uint8 each; up to four photographs.
+        image, guide, natural: (S, S, 3) uint8 each; of the natural images two are shown.
         item: what is asked.
     """
     figure = plt.figure(figsize=(7.2, 3.4))
@@ -160,11 +171,11 @@ def draw_task(image: np.ndarray, guide: np.ndarray, photographs: Sequence[np.nda
     words.text(0, 1, item.class_name, fontweight="bold", va="top")
     words.text(0, 0.83, "\n".join(textwrap.wrap(item.definition, 46)[:2]), fontsize=8.5, va="top", color=COLORS["ink"])
     words.text(0, 0.52, "\n\n".join(lines), va="top", fontsize=9.5)
-    small = [*[(photo, "") for photo in photographs[:2]], (guide, "its guide")]
+    small = [*[(picture, "the class") for picture in natural[:2]], (guide, "its guide")]
     axes = [figure.add_subplot(parts[2, 2 + column]) for column in range(len(small))]
     for ax, (picture, title) in zip(axes, small, strict=True):
         ax.imshow(picture, interpolation="bicubic")
-        ax.set_title(title or "the class", fontsize=8.5)
+        ax.set_title(title, fontsize=8.5)
     for ax in (large, words, *axes):
         ax.set_axis_off()
     return figure
@@ -174,17 +185,17 @@ def plot_gold(quality: pd.DataFrame, least: float, ax: Axes | None = None) -> Ax
     """Each annotator's accuracy on pictures with known answers, the worst on top; below the line they are reported.
 
     Args:
-        quality: see `agreement.gold_quality`. Of many annotators the 30 worst are shown.
+        quality: see `annotators.gold_quality`. Of many annotators the 30 worst are shown.
         least: the line, 0-1.
     """
     shown = quality.head(30)
     ax = new_axis(ax, width=6.4, height=1.2 + 0.19 * len(shown))
-    places = np.arange(len(shown))
+    rows = np.arange(len(shown))
     colors = np.where(shown["reported"], COLORS["bad"], COLORS["ink"])
-    ax.hlines(places, shown["low"], shown["high"], color=colors, alpha=0.4, linewidth=2)
-    ax.scatter(shown["accuracy"], places, color=colors, s=28, zorder=3)
+    ax.hlines(rows, shown["low"], shown["high"], color=colors, alpha=0.4, linewidth=2)
+    ax.scatter(shown["accuracy"], rows, color=colors, s=28, zorder=3)
     ax.axvline(100 * least, color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4)
-    ax.set(yticks=places, yticklabels=shown["worker_id"], ylim=(len(shown) - 0.4, -0.6))
+    ax.set(yticks=rows, yticklabels=shown["worker_id"], ylim=(len(shown) - 0.4, -0.6))
     ax.tick_params(axis="y", labelsize=8)
     ax.set(xlabel="right on gold (%), mean over yes and no", xlim=(min(25, shown["low"].min() - 2), 101))
     ax.set(title=f"Gold: answers that are known\n{voters(shown)}")
@@ -209,15 +220,14 @@ def plot_by_workers(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_early_stopping(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Annotators per image under each way to stop asking, with what it changes in words."""
     ax = new_axis(ax, height=2.6)
-    places = np.arange(len(table))
-    ax.barh(places, table["used"], color=COLORS["verified"], height=0.55)
-    for place, row in zip(places, table.itertuples(), strict=True):
-        text = (
-            f"{row.used:.2f}" if not place else f"{row.used:.2f}: saves {row.saved:.0f} %, changes {row.changed:.1f} %"
-        )
-        ax.text(row.used + 0.05, place, text, va="center", fontsize=9)
+    ax.barh(range(len(table)), table["used"], color=COLORS["verified"], height=0.55)
+    for number, row in enumerate(table.itertuples()):
+        saved = f": saves {row.saved:.0f} %, changes {row.changed:.1f} %" if number else ""
+        ax.text(row.used + 0.05, number, f"{row.used:.2f}{saved}", va="center", fontsize=9)
     names = [f"{row.stop}:\n{STOPS[row.stop]}" for row in table.itertuples()]
-    ax.set(yticks=places, yticklabels=names, ylim=(len(table) - 0.5, -0.5), xlim=(0, 1.45 * table["used"].max()))
+    ax.set(
+        yticks=range(len(table)), yticklabels=names, ylim=(len(table) - 0.5, -0.5), xlim=(0, 1.45 * table["used"].max())
+    )
     ax.tick_params(axis="y", labelsize=9)
     ax.set(xlabel="annotators per image", title=f"Stop asking when the majority is clear\n{voters(table)}")
     return ax
@@ -228,17 +238,17 @@ def draw_examples(images: np.ndarray, examples: pd.DataFrame, columns: int = 6) 
 
     Args:
         images: (N, S, S, 3) uint8, one per row of `examples`.
-        examples: up to `columns` images per `verdict` (see `agreement.verdicts`), with class_name, background,
+        examples: up to `columns` images per `verdict` (see `acceptance.verdicts`), with class_name, background,
             p_foreground and p_background under a rule of shares.
     """
     blank = np.full_like(images[0], 255)
     rows, titles, groups = [], [], examples.groupby("verdict", sort=False, observed=True)
-    for places in groups.indices.values():
-        missing = columns - len(places)
-        rows += [*images[places], *[blank] * missing]
-        titles += [_caption(row) for row in examples.iloc[places].itertuples()] + [""] * missing
+    for members in groups.indices.values():
+        missing = columns - len(members)
+        rows += [*images[members], *[blank] * missing]
+        titles += [_caption(row) for row in examples.iloc[members].itertuples()] + [""] * missing
     names = [name.replace(" ", "\n", 1) for name in groups.indices]
-    title = f"Verdicts of {voters(examples)}, with yes to foreground / background"
+    title = worded(f"Verdicts of {voters(examples)}, with yes to foreground / {{background}}")
     return image_grid(rows, titles, columns, row_titles=names, title=title)
 
 

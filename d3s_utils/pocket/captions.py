@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES, prompt
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES, prompt
 
 MERGES = 512  # byte pairs joined: enough for nearly every word of the captions to be one token
 EMPTY, BARE, SHORT = 0.10, 0.05, 0.30  # shares: no caption; no object; no definition

@@ -1,6 +1,6 @@
 """The locator: where the object of a given class is, in renders, guides and whatever lies between the two.
 
-The judge says *whether* an object is there and is trained on whole pictures; a photograph pasted into a guide is small
+The judge says *whether* an object is there and is trained on whole pictures; a render pasted into a guide is small
 and brings its own background along. To measure how an object follows its guide, one instrument has to read both.
 """
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from d3s_utils.taxonomy import CLASSES
+from d3s_utils.ground.words import CLASSES
 
 WIDTHS = (24, 48, 96)
 CELLS = 16  # a side of the map; a cell is four pixels wide
@@ -48,10 +48,10 @@ def cell_centres() -> Tensor:
     return (torch.arange(CELLS) + 0.5) / CELLS
 
 
-def expected_place(logp: Tensor) -> Tensor:
+def expected_location(logp: Tensor) -> Tensor:
     """Mean place (B, 2), x and y as fractions of the side, of log-probabilities (B, 16, 16)."""
-    p = logp.exp()
-    return torch.stack([p.sum(1) @ cell_centres(), p.sum(2) @ cell_centres()], dim=1)
+    p, centres = logp.exp(), cell_centres().to(logp.device)
+    return torch.stack([p.sum(1) @ centres, p.sum(2) @ centres], dim=1)
 
 
 def location_loss(logp: Tensor, centres: Tensor, spread: float = 1 / CELLS) -> Tensor:

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3s_utils.parallel import side_by_side
+from d3s_utils.ground.parallel import side_by_side
+from d3s_utils.ground.seeds import rng_for
+from d3s_utils.ground.words import BACKGROUNDS, HABITS
 from d3s_utils.pocket import backgrounds, foregrounds
 from d3s_utils.pocket.backgrounds import Scenery
 from d3s_utils.pocket.raster import column, lerp, paint, smoothstep
-from d3s_utils.seeds import rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, HABITS
 
 SIZE = 64
 CHUNK = 100  # scenes rendered together; larger batches fall out of the cache
@@ -134,7 +134,7 @@ def paint_scenery(names: np.ndarray, draws: Draws, size: int) -> Scenery:
 def place(names: np.ndarray, pose: Tensor, scenery: Scenery) -> tuple[Tensor, Tensor]:
     """Centres (B, 2) and extents (B,), as fractions of the side; the object's box lies inside the picture.
 
-    What stands is set down on the ground in seven scenes of ten; everything else hangs anywhere, as pasted photographs
+    What stands is set down on the ground in seven scenes of ten; everything else hangs anywhere, as pasted renders
     do.
     """
     extent = lerp(*EXTENT, pose[:, 0])

@@ -8,50 +8,51 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from d3s_utils import paths, tables
+from d3s_utils.ground import paths
+from d3s_utils.ground.files import write_json, write_tensors
+from d3s_utils.ground.muon import Optimizers
+from d3s_utils.ground.seeds import torch_rng_for
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket import world
 from d3s_utils.pocket.judge import Judge, JudgeNet, load_judge
 from d3s_utils.pocket.locator import LocatorNet, location_loss
-from d3s_utils.pocket.muon import Optimizers
-from d3s_utils.pocket.training.recipe import Curve, Recipe
 from d3s_utils.pocket.training.scenes import blemish, pixels, scene_table, scenes
-from d3s_utils.seeds import torch_rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+from d3s_utils.pocket.training.setup import Curve, Setup
 
 
-def train_judge(recipe: Recipe) -> None:
+def train_judge(setup: Setup) -> None:
     """The judge, on renders alone; its held-out accuracy is written beside its weights."""
     folder = paths.POCKET_WEIGHTS / "judge"
     if (folder / "model.safetensors").exists():
         return
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(setup.seed)
     data, net, curve = scenes("train"), JudgeNet().to(memory_format=torch.channels_last), Curve("judge")
-    optimizers = Optimizers(nn.ModuleList([net]), 2e-3, recipe.judge_steps)
-    generator = torch_rng_for(recipe.seed, "judge")
-    for step in range(recipe.judge_steps):
-        index = torch.randint(len(data["label"]), (recipe.judge_batch,), generator=generator)
+    optimizers = Optimizers(net, 2e-3)
+    generator = torch_rng_for(setup.seed, "judge")
+    for step in range(setup.judge_steps):
+        index = torch.randint(len(data["label"]), (setup.judge_batch,), generator=generator)
         images = blemish((pixels(data["rgb"][index]) + 1) / 2, generator)
         with torch.autocast("cpu", torch.bfloat16):
             foreground, background = net(images.to(memory_format=torch.channels_last))
         loss = F.cross_entropy(foreground.float(), data["label"][index], label_smoothing=0.05)
         loss = loss + F.cross_entropy(background.float(), data["background"][index], label_smoothing=0.05)
         loss.backward()
-        optimizers.step(step / recipe.judge_steps, step)
+        optimizers.step(step / setup.judge_steps, step)
         if step % 100 == 99:
             curve.add(step=step + 1, loss=loss.item())
-    save_judge(net.eval(), folder, recipe)
+    save_judge(net.eval(), folder, setup)
 
 
-def save_judge(net: JudgeNet, folder: Path, recipe: Recipe) -> None:
+def save_judge(net: JudgeNet, folder: Path, setup: Setup) -> None:
     """Weights in float16, and a JSON that says what they are and how well they do on held-out renders."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {"classes": list(CLASSES["class_name"]), "backgrounds": list(BACKGROUNDS)}
-    tables.write_json(folder / "judge.json", about)
+    write_json(folder / "judge.json", about)
     half = {name: t.half().contiguous() if t.is_floating_point() else t for name, t in net.state_dict().items()}
-    tables.write_tensors(folder / "model.safetensors", half)
+    write_tensors(folder / "model.safetensors", half)
     held = scenes("held_out")
     seen = Judge(net.float(), LocatorNet().eval(), tuple(about["classes"]), BACKGROUNDS).judge(held["rgb"].numpy())
     right = {
@@ -59,8 +60,8 @@ def save_judge(net: JudgeNet, folder: Path, recipe: Recipe) -> None:
         "background": float((seen.background.argmax(1) == held["background"].numpy()).mean() * 100),
     }
     print("judge on held-out renders", right)
-    recipe_note = {"seed": recipe.seed, "steps": recipe.judge_steps, "batch": recipe.judge_batch}
-    tables.write_json(folder / "judge.json", about | {"held_out_accuracy": right, "n": len(held["rgb"]), **recipe_note})
+    setup_note = {"seed": setup.seed, "steps": setup.judge_steps, "batch": setup.judge_batch}
+    write_json(folder / "judge.json", about | {"held_out_accuracy": right, "n": len(held["rgb"]), **setup_note})
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class Placed:
     centre: Tensor
 
 
-def placed_scenes(recipe: Recipe, split: str, count: int) -> Placed:
-    table = scene_table(recipe, split, count)
+def placed_scenes(setup: Setup, split: str, count: int) -> Placed:
+    table = scene_table(setup, split, count)
     rendered = world.render(table)
     centre = torch.tensor(rendered.factors[["centre_x", "centre_y"]].to_numpy(np.float32))
     rgb, clean = torch.from_numpy(rendered.rgb), torch.from_numpy(rendered.clean)
@@ -99,17 +100,17 @@ def shrunk(images: Tensor, clean: Tensor, centres: Tensor, generator: torch.Gene
     return out, moved
 
 
-def train_locator(recipe: Recipe) -> None:
+def train_locator(setup: Setup) -> None:
     """The locator, on renders and guides in equal parts; its held-out accuracy is written beside the judge's."""
     folder = paths.POCKET_WEIGHTS / "judge"
     if (folder / "locator.safetensors").exists():
         return
-    data, generator = placed_scenes(recipe, "locator", recipe.locator_scenes), torch_rng_for(recipe.seed, "locator")
-    torch.manual_seed(recipe.seed)
+    data, generator = placed_scenes(setup, "locator", setup.locator_scenes), torch_rng_for(setup.seed, "locator")
+    torch.manual_seed(setup.seed)
     net, curve = LocatorNet().to(memory_format=torch.channels_last), Curve("locator")
-    optimizers = Optimizers(nn.ModuleList([net]), 2e-3, recipe.locator_steps)
-    for step in range(recipe.locator_steps):
-        index = torch.randint(len(data.label), (recipe.judge_batch,), generator=generator)
+    optimizers = Optimizers(net, 2e-3)
+    for step in range(setup.locator_steps):
+        index = torch.randint(len(data.label), (setup.judge_batch,), generator=generator)
         images, centres = ((pixels(data.rgb[index]) + 1) / 2), data.centre[index].clone()
         elsewhere = (pixels(data.clean[index.roll(1)]) + 1) / 2
         half = len(index) // 2
@@ -119,20 +120,20 @@ def train_locator(recipe: Recipe) -> None:
             logp = net(images.to(memory_format=torch.channels_last), data.label[index])
         loss = location_loss(logp, centres)
         loss.backward()
-        optimizers.step(step / recipe.locator_steps, step)
+        optimizers.step(step / setup.locator_steps, step)
         if step % 100 == 99:
             curve.add(step=step + 1, loss=loss.item())
     half_size = {n: t.half().contiguous() if t.is_floating_point() else t for n, t in net.state_dict().items()}
-    tables.write_tensors(folder / "locator.safetensors", half_size)
-    note_locator(recipe, folder)
+    write_tensors(folder / "locator.safetensors", half_size)
+    note_locator(setup, folder)
 
 
-def note_locator(recipe: Recipe, folder: Path) -> None:
+def note_locator(setup: Setup, folder: Path) -> None:
     """How well found and true centres agree on held-out renders and guides, into judge.json."""
-    held, judge = placed_scenes(recipe, "locator_held_out", recipe.held_out), load_judge(folder)
+    held, judge = placed_scenes(setup, "locator_held_out", setup.held_out), load_judge(folder)
     images, elsewhere = (pixels(held.rgb) + 1) / 2, (pixels(held.clean.roll(1, 0)) + 1) / 2
     found = {"renders": (images, held.centre)}
-    found["guides"] = shrunk(images, elsewhere, held.centre, torch_rng_for(recipe.seed, "locator held out"))
+    found["guides"] = shrunk(images, elsewhere, held.centre, torch_rng_for(setup.seed, "locator held out"))
     notes = {}
     for name, (pictures, centres) in found.items():
         places = judge.locate(pictures.mul(255).round().byte().permute(0, 2, 3, 1).numpy(), held.label)
@@ -140,4 +141,4 @@ def note_locator(recipe: Recipe, folder: Path) -> None:
         notes[name] = {"correlation": float(np.mean(agree)), "n": len(places)}
     print("locator on held-out scenes", notes)
     about = json.loads((folder / "judge.json").read_text())
-    tables.write_json(folder / "judge.json", about | {"held_out_location": notes})
+    write_json(folder / "judge.json", about | {"held_out_location": notes})

@@ -11,35 +11,35 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3s_utils import tables
-from d3s_utils.guides import patch_side
+from d3s_utils.ground.files import write_tensors
+from d3s_utils.ground.seeds import rng_for
+from d3s_utils.ground.squares import patch_side
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES, HABITS
 from d3s_utils.pocket import world
-from d3s_utils.pocket.training.recipe import Recipe, workplace
-from d3s_utils.seeds import rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES, HABITS
+from d3s_utils.pocket.training.setup import Setup, workplace
 
 
-def scene_table(recipe: Recipe, split: str, count: int) -> pd.DataFrame:
+def scene_table(setup: Setup, split: str, count: int) -> pd.DataFrame:
     """Scenes without habit, class by class in turn."""
     classes = list(CLASSES["class_name"])
     each = -(-count // len(classes))
-    table = world.natural_scenes(recipe.seed, split, classes, each, habit=1 / len(BACKGROUNDS), key="generator")
+    table = world.natural_scenes(setup.seed, split, classes, each, habit=1 / len(BACKGROUNDS), key="generator")
     return table.sort_values("scene_id", key=lambda ids: ids.str[-5:] + ids, ignore_index=True).head(count)
 
 
-def make_scenes(recipe: Recipe) -> None:
+def make_scenes(setup: Setup) -> None:
     """Render the training and held-out scenes, with their clean backgrounds."""
-    for split, count in (("train", recipe.scenes), ("held_out", recipe.held_out)):
+    for split, count in (("train", setup.scenes), ("held_out", setup.held_out)):
         path = workplace() / f"{split}.safetensors"
         if path.exists():
             continue
-        table, started = scene_table(recipe, split, count), time.time()
+        table, started = scene_table(setup, split, count), time.time()
         rendered = world.render(table)
         print(f"{split}: {count / (time.time() - started):.0f} scenes a second")
         background = torch.tensor([BACKGROUNDS.index(name) for name in table["background"]])
         tensors = {name: torch.from_numpy(getattr(rendered, name)) for name in ("rgb", "clean", "mask")}
         labels = {"label": torch.tensor(table["label"].to_numpy()), "background": background}
-        tables.write_tensors(path, tensors | labels)
+        write_tensors(path, tensors | labels)
 
 
 def scenes(split: str) -> dict[str, Tensor]:
@@ -67,31 +67,31 @@ def blemish(images: Tensor, generator: torch.Generator, mirror: bool = True) -> 
 # Guides ---------------------------------------------------------------------------------------------------------------
 
 
-def make_guides(recipe: Recipe) -> None:
-    """A guide for each training scene: another object of its class, photographed elsewhere, pasted in its place.
+def make_guides(setup: Setup) -> None:
+    """A guide for each training scene: another object of its class, rendered elsewhere, pasted where it stood.
 
-    The photograph is of that class and mostly at home, shrunk and square; the background is another clean one of the
+    The render is of that class and mostly at home, shrunk and square; the background is another clean one of the
     asked place. Were it the same object, the generator would learn to read its colours off the noised guide, where
     small stripes have run into one grey, and draw grey balloons.
     """
     path = workplace() / "guides.safetensors"
     if path.exists():
         return
-    table, data, rng = scene_table(recipe, "train", recipe.scenes), scenes("train"), rng_for(recipe.seed, "guides")
+    table, data, rng = scene_table(setup, "train", setup.scenes), scenes("train"), rng_for(setup.seed, "guides")
     home = rng.random(len(table)) < 0.8
     away = np.array(BACKGROUNDS)[rng.integers(0, len(BACKGROUNDS), len(table))]
     others = table.iloc[neighbours(table["label"].to_numpy(), rng)].reset_index(drop=True)
-    photographs = world.render(others.assign(background=np.where(home, others["class_name"].map(HABITS), away)))
-    inside = photographs.factors[["centre_x", "centre_y"]].to_numpy()
+    renders = world.render(others.assign(background=np.where(home, others["class_name"].map(HABITS), away)))
+    inside = renders.factors[["centre_x", "centre_y"]].to_numpy()
     side, whole = patch_side(world.SIZE, 0.4), world.SIZE
     corner = whole * centres(data["mask"]) - side * inside + rng.normal(0, 2, inside.shape)
     corner = np.clip(corner.round(), 0, whole - side).astype(int)
-    small = F.interpolate(pixels(torch.from_numpy(photographs.rgb)), (side, side), mode="bicubic", antialias=True)
+    small = F.interpolate(pixels(torch.from_numpy(renders.rgb)), (side, side), mode="bicubic", antialias=True)
     small = ((small.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1)
     guides = data["clean"][torch.from_numpy(neighbours(data["background"].numpy(), rng))]
-    for guide, photograph, (left, top) in zip(guides, small, corner, strict=True):
-        guide[top : top + side, left : left + side] = photograph
-    tables.write_tensors(path, {"guide": guides})
+    for guide, render, (left, top) in zip(guides, small, corner, strict=True):
+        guide[top : top + side, left : left + side] = render
+    write_tensors(path, {"guide": guides})
 
 
 def centres(masks: Tensor) -> np.ndarray:

@@ -13,17 +13,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from d3s_utils import tables
-from d3s_utils.parallel import one_thread_workers
+from d3s_utils.ground.files import write_tensors
+from d3s_utils.ground.muon import Optimizers
+from d3s_utils.ground.parallel import one_thread_workers
+from d3s_utils.ground.seeds import torch_rng_for
+from d3s_utils.ground.words import BACKGROUNDS, CLASSES
 from d3s_utils.pocket import captions, world
-from d3s_utils.pocket.muon import Optimizers
-from d3s_utils.pocket.training.recipe import Average, Curve, Recipe, earlier_rounds, progress_of, workplace
 from d3s_utils.pocket.training.scenes import scenes
-from d3s_utils.seeds import torch_rng_for
-from d3s_utils.taxonomy import BACKGROUNDS, CLASSES
+from d3s_utils.pocket.training.setup import Average, Curve, Setup, earlier_rounds, progress_of, workplace
 
 
-def lifted_betas(recipe: Recipe, steps: int = 1000) -> Tensor:
+def lifted_betas(setup: Setup, steps: int = 1000) -> Tensor:
     """Stable Diffusion's schedule with its log-SNR lifted, so that 64-pixel guides survive as 512-pixel ones do.
 
     A small picture loses its layout at noise levels a large one survives (Hoogeboom et al., 2023).
@@ -31,19 +31,19 @@ def lifted_betas(recipe: Recipe, steps: int = 1000) -> Tensor:
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, steps, dtype=torch.float64).square()
     kept = (1 - betas).cumprod(0)
     way = torch.linspace(0, 1, steps, dtype=torch.float64)
-    fall = ((way - recipe.lift_until) / (1 - recipe.lift_until)).clamp(min=0)
-    lift = recipe.lift + (recipe.lift_end - recipe.lift) * fall
+    fall = ((way - setup.lift_until) / (1 - setup.lift_until)).clamp(min=0)
+    lift = setup.lift + (setup.lift_end - setup.lift) * fall
     kept = torch.sigmoid(torch.log(kept / (1 - kept)) + lift)
     before = torch.cat([torch.ones(1, dtype=torch.float64), kept[:-1]])
     return 1 - kept / before
 
 
-def new_scheduler(recipe: Recipe):
+def new_scheduler(setup: Setup):
     from diffusers import DDIMScheduler
 
     return DDIMScheduler(
         num_train_timesteps=1000,
-        trained_betas=[round(beta, 9) for beta in lifted_betas(recipe).tolist()],
+        trained_betas=[round(beta, 9) for beta in lifted_betas(setup).tolist()],
         prediction_type="v_prediction",
         clip_sample=False,
         set_alpha_to_one=False,
@@ -52,7 +52,7 @@ def new_scheduler(recipe: Recipe):
     )
 
 
-def new_unet(recipe: Recipe):
+def new_unet(setup: Setup):
     """A three-level UNet on 16 x 16 latents; text enters at the middle level and in the mid block."""
     from diffusers import UNet2DConditionModel
     from diffusers.models.attention_processor import AttnProcessor
@@ -62,10 +62,10 @@ def new_unet(recipe: Recipe):
         in_channels=4,
         out_channels=4,
         layers_per_block=1,
-        block_out_channels=recipe.unet_channels,
+        block_out_channels=setup.unet_channels,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=recipe.text_width,
+        cross_attention_dim=setup.text_width,
         attention_head_dim=4,
         norm_num_groups=16,
     )
@@ -73,15 +73,15 @@ def new_unet(recipe: Recipe):
     return unet
 
 
-def new_text_encoder(recipe: Recipe, tokenizer):
+def new_text_encoder(setup: Setup, tokenizer):
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    width = recipe.text_width
+    width = setup.text_width
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
         intermediate_size=4 * width,
-        num_hidden_layers=recipe.text_layers,
+        num_hidden_layers=setup.text_layers,
         num_attention_heads=4,
         max_position_embeddings=tokenizer.model_max_length,
         projection_dim=width,
@@ -93,7 +93,7 @@ def new_text_encoder(recipe: Recipe, tokenizer):
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingSet:
     """What the UNet learns from: latents and, for each, the tokens of what may be said about it."""
 
     latents: Tensor  # (N, 4, 16, 16) float16, scenes
@@ -107,7 +107,7 @@ class Lessons:
     position: dict[str, int]  # caption -> row of tokens
 
     def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Some lessons: latents and guides (B, 4, 16, 16) float32, how much of each latent the object covers
+        """Some training_set: latents and guides (B, 4, 16, 16) float32, how much of each latent the object covers
         (B, 1, 16, 16), rows of `tokens` (B,). A scene without its object has no guide but itself.
         """
         index = torch.multinomial(self.chance, count, replacement=True, generator=generator)
@@ -129,13 +129,13 @@ class Lessons:
         return self.position[captions.caption(name, BACKGROUNDS[self.background[index]], definition)]
 
 
-def open_lessons(tokenizer, recipe: Recipe) -> Lessons:
+def open_training_set(tokenizer, setup: Setup) -> TrainingSet:
     data, latents = scenes("train"), load_file(workplace() / "latents.safetensors")
     said = captions.all_captions()
     tokens = tokenizer(said, padding="max_length", return_tensors="pt", max_length=tokenizer.model_max_length)
     position = {text: row for row, text in enumerate(said)}
-    hard = torch.tensor([name in recipe.hard for name in CLASSES["class_name"]])
-    return Lessons(
+    hard = torch.tensor([name in setup.hard for name in CLASSES["class_name"]])
+    return TrainingSet(
         latents["rgb"],
         latents["clean"],
         latents["guide"],
@@ -166,39 +166,39 @@ class Noised:
         return [replace(self, **{name: getattr(self, name)[row] for name in each}) for row in rows]
 
 
-def noised_batch(lessons: Lessons, kept: Tensor, recipe: Recipe, step: int, turn: int = 0) -> Noised:
+def noised_batch(training_set: TrainingSet, kept: Tensor, setup: Setup, step: int, turn: int = 0) -> Noised:
     """What the UNet sees at `step` of the `turn`-th round, and the v it should predict (Salimans & Ho, 2022).
 
     Each noise level is weighted by min(1, 5 / (SNR + 1)), and the object more than what is around it. Much of the noise
     remembers a guide: image-to-image starts from a noised guide, which is no noised scene, and what is left of the
     guide travels on in what the sampler takes for noise.
     """
-    generator = torch_rng_for(recipe.seed, "unet", turn, step)
-    latents, guides, covered, rows = lessons.batch(recipe.unet_batch, generator)
+    generator = torch_rng_for(setup.seed, "unet", turn, step)
+    latents, guides, covered, rows = training_set.batch(setup.unet_batch, generator)
     stratified = (torch.arange(len(latents)) + torch.rand(len(latents), generator=generator)) / len(latents)
-    way = stratified**recipe.late
+    way = stratified**setup.late
     times = (way * len(kept)).long().clamp(max=len(kept) - 1)
     signal, noise_level = (power.sqrt()[:, None, None, None] for power in (kept[times], 1 - kept[times]))
     noise = torch.randn(latents.shape, generator=generator)
-    noise = noise + memory(way, kept, recipe, generator)[:, None, None, None] * (guides - latents)
+    noise = noise + memory(way, kept, setup, generator)[:, None, None, None] * (guides - latents)
     distinct, said = rows.unique(return_inverse=True)
     snr = kept[times] / (1 - kept[times])
-    weight = (5 / (snr + 1)).clamp(max=1)[:, None, None, None] * (1 + recipe.object_weight * covered)
+    weight = (5 / (snr + 1)).clamp(max=1)[:, None, None, None] * (1 + setup.object_weight * covered)
     wanted = signal * noise - noise_level * latents
-    return Noised(signal * latents + noise_level * noise, times, lessons.tokens[distinct], said, wanted, weight)
+    return Noised(signal * latents + noise_level * noise, times, training_set.tokens[distinct], said, wanted, weight)
 
 
-def memory(way: Tensor, kept: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+def memory(way: Tensor, kept: Tensor, setup: Setup, generator: torch.Generator) -> Tensor:
     """How much of the guide is in the noise of each image (B,), at the fraction `way` (B,) of the way to t = 1000.
 
     An image that started from guide g at noise level s is, once the sampler knows the scene z it should become,
     sqrt(a) z + sqrt(1 - a) (e + sqrt(a_s / (1 - a_s)) (g - z)) at every later level a: at level s this is the noised
-    guide itself. The level s is drawn between `way` (at least `recipe.guides_from`) and 1.
+    guide itself. The level s is drawn between `way` (at least `setup.guides_from`) and 1.
     """
-    first = way.clamp(min=recipe.guides_from)
+    first = way.clamp(min=setup.guides_from)
     start = first + (1 - first) * torch.rand(len(way), generator=generator)
     left = kept[(start * len(kept)).long().clamp(max=len(kept) - 1)]
-    return (left / (1 - left)).sqrt() * (torch.rand(len(way), generator=generator) < recipe.guides)
+    return (left / (1 - left)).sqrt() * (torch.rand(len(way), generator=generator) < setup.guides)
 
 
 def unet_loss(models: nn.ModuleDict, batch: Noised) -> Tensor:
@@ -247,29 +247,33 @@ def open_tokenizer():
     return captions.learn_tokenizer(folder)
 
 
-def train_unet(recipe: Recipe) -> None:
+def train_unet(setup: Setup) -> None:
     """UNet and text encoder together; a checkpoint every `save_every` steps lets a killed run go on."""
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(setup.seed)
     tokenizer = open_tokenizer()
-    models = nn.ModuleDict({"unet": new_unet(recipe), "text": new_text_encoder(recipe, tokenizer)})
-    mean, workers = Average(models, recipe.ema), one_thread_workers(recipe.threads)
-    optimizers = Optimizers(models, recipe.unet_lr, recipe.unet_steps, workers=workers)
+    models = nn.ModuleDict({"unet": new_unet(setup), "text": new_text_encoder(setup, tokenizer)})
+    mean, workers = Average(models, setup.ema), one_thread_workers(setup.threads)
+    optimizers = Optimizers(models, setup.unet_lr, workers)
     state = workplace() / "unet_state.safetensors"
     step, seconds = resume(state, models, mean, optimizers)
-    lessons, kept, curve = open_lessons(tokenizer, recipe), (1 - lifted_betas(recipe)).cumprod(0).float(), Curve("unet")
-    progress, losses = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes), []
-    team, turn = Team(models, workers, recipe.threads), len(earlier_rounds())  # no round sees another's noise again
+    training_set, kept, curve = (
+        open_training_set(tokenizer, setup),
+        (1 - lifted_betas(setup)).cumprod(0).float(),
+        Curve("unet"),
+    )
+    progress, losses = progress_of(step, setup.unet_steps, seconds, setup.unet_minutes), []
+    team, turn = Team(models, workers, setup.threads), len(earlier_rounds())  # no round sees another's noise again
     while progress < 1:
         started = time.time()
-        losses.append(team.backward(noised_batch(lessons, kept, recipe, step, turn)))
+        losses.append(team.backward(noised_batch(training_set, kept, setup, step, turn)))
         norm = optimizers.step(progress, step)
         mean.update()
         step, seconds = step + 1, seconds + time.time() - started
-        progress = progress_of(step, recipe.unet_steps, seconds, recipe.unet_minutes)
+        progress = progress_of(step, setup.unet_steps, seconds, setup.unet_minutes)
         if step % 50 == 0:
             curve.add(step=step, seconds=seconds, loss=np.mean(losses), norm=norm, progress=progress)
             losses = []
-        if step % recipe.save_every == 0 or progress >= 1:
+        if step % setup.save_every == 0 or progress >= 1:
             save_state(state, models, mean, optimizers, step, seconds)
 
 
@@ -281,7 +285,7 @@ def save_state(path: Path, models: nn.Module, mean: Average, optimizers: Optimiz
         for row, entries in state["state"].items():
             tensors |= {f"optimizer.{place}.{row}.{key}": torch.as_tensor(value) for key, value in entries.items()}
     tensors["progress"] = torch.tensor([step, seconds, mean.count], dtype=torch.float64)
-    tables.write_tensors(path, {name: tensor.contiguous().clone() for name, tensor in tensors.items()})
+    write_tensors(path, {name: tensor.contiguous().clone() for name, tensor in tensors.items()})
 
 
 def resume(path: Path, models: nn.Module, mean: Average, optimizers: Optimizers) -> tuple[int, float]:

@@ -1,0 +1,1 @@
+"""The one command line: a table of commands, and the small works that only it asks for."""

@@ -1,0 +1,93 @@
+"""The game of critics and encoder that a penalty is, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from d3s_utils.disentanglement.backbone import both_heads, cross_entropy
+from d3s_utils.disentanglement.images import Data
+from d3s_utils.disentanglement.models import SplitModel
+from d3s_utils.disentanglement.penalties.measure import Parts, Penalty
+from d3s_utils.disentanglement.penalties.table import build_penalty
+from d3s_utils.disentanglement.streams import Batch, image_streams, view_streams
+from d3s_utils.ground.seeds import seeded
+from d3s_utils.ground.settings import Disentanglement, Profile
+from d3s_utils.ground.training import Hardware, Training
+
+
+def split_training(
+    profile: Profile, model: SplitModel, data: Data, method: str, views: tuple[Tensor, Tensor] | None = None
+) -> Training:
+    """The game of the penalty `method`, on images, or on cached `views` of them. All methods see the same draws."""
+    settings, key = profile.disentanglement, (profile.training_key, "split steps")
+    with seeded(profile.training_key, "critics", method):
+        penalty = build_penalty(method, model.sizes, data.n_classes, data.n_backgrounds)
+    learner = SplitTraining(model, penalty, settings, Hardware(profile.device, settings.precision))
+    streams = image_streams(data) if views is None else view_streams(data, views)
+    return Training(learner, streams.batches(settings.batch_size, key), len(learner.turns), key, drops=views is None)
+
+
+class SplitTraining:
+    """The game of critics and encoder, step by step.
+
+    After `warmup` steps of SGD come `steps` steps of the encoder, each after `critic_steps` of the critics where the
+    penalty has any: Adam without momentum (betas 0 and 0.9), the encoder's step falling to 0 along a cosine.
+    """
+
+    def __init__(self, model: SplitModel, penalty: Penalty, settings: Disentanglement, hardware: Hardware):
+        self.model, self.penalty = model.to(hardware.device).train(), penalty.to(hardware.device)
+        self.hardware, self.weight = hardware, settings.weight * penalty.weight
+        self.turns = list(turns(penalty, settings))
+        adam = {"lr": settings.lr, "betas": (0.0, 0.9)}
+        self.warm_up = torch.optim.SGD(model.parameters(), lr=settings.warmup_lr, momentum=0.9)
+        self.encoder = torch.optim.Adam(model.parameters(), **adam)
+        self.critic = torch.optim.Adam(penalty.parameters(), **adam) if penalty.learns else None
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.encoder, max(1, settings.steps))
+
+    def step(self, step: int, batch: Batch, rng: torch.Generator) -> dict[str, float]:
+        """Whoever's turn it is goes one step downhill; a flat dict of floats."""
+        turn = self.turns[step]
+        if turn == "critic":
+            with torch.no_grad(), self.hardware.computing():
+                split = self.model(batch.inputs)
+            parts = Parts(split.fg.float(), split.bg.float(), batch.label, batch.background)
+            loss, report = self.penalty.critic_loss(parts, rng)
+            self.descend(self.critic, loss)
+        elif turn == "encoder":
+            loss, split, report = both_heads(self.model, batch, self.hardware)
+            dependence, more = self.penalty.loss(Parts(split.fg, split.bg, batch.label, batch.background), rng)
+            self.descend(self.encoder, loss + self.weight * dependence)
+            self.schedule.step()
+            report |= more
+        else:
+            loss, report = cross_entropy(self.model, batch, self.hardware)
+            self.descend(self.warm_up, loss)
+        return report
+
+    def descend(self, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+        """One step downhill. Gradients that reach the other player's parameters are cleared before they are used."""
+        optimizer.zero_grad(set_to_none=True)
+        self.hardware.backward(loss, [p for group in optimizer.param_groups for p in group["params"]])
+        optimizer.step()
+
+    def _parts(self) -> dict:
+        parts = {name: getattr(self, name) for name in ("model", "penalty", "warm_up", "encoder", "schedule", "critic")}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def state_dict(self) -> dict:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+
+def turns(penalty: Penalty, settings: Disentanglement) -> Iterator[str]:
+    """Whose turn it is, step by step."""
+    yield from ["warm-up"] * settings.warmup
+    for _ in range(settings.steps):
+        yield from ["critic"] * (settings.critic_steps if penalty.learns else 0)
+        yield "encoder"

@@ -1,0 +1,73 @@
+"""One run of one notebook: where its tables, figures and claims go, and nothing else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from d3s_utils.ground import paths
+from d3s_utils.ground.files import write_figure, write_table, write_text
+from d3s_utils.ground.profile import load_profile, to_yaml
+from d3s_utils.ground.settings import Profile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Run:
+    """A notebook at work under a profile. Every file it leaves lies in `folder` (design, section 5)."""
+
+    profile: Profile
+    notebook: str  # such as "01_generation"
+    folder: Path
+
+    def path(self, *parts: str) -> Path:
+        """A file of this run, its folder made."""
+        path = self.folder.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def save_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Write `table` to tables/<notebook>_<name>.csv and hand it back."""
+        return self.save(table, "tables", f"{self.notebook}_{name}.csv")
+
+    def save(self, table: pd.DataFrame, *parts: str) -> pd.DataFrame:
+        """Write `table` (CSV or Parquet by suffix, atomically) with the resolved profile beside it; hand it back."""
+        path = self.path(*parts)
+        write_table(path, table)
+        write_text(path.parent / "profile.yaml", to_yaml(self.profile))
+        return table
+
+    def save_figure(self, name: str, drawn: Axes | Figure) -> Figure:
+        """Write figures/<notebook>_<name>.png and .svg (no timestamps); it comes back closed, to be shown once."""
+        figure = drawn.get_figure(root=True)
+        write_figure(self.path("figures", f"{self.notebook}_{name}"), figure)
+        return figure
+
+    def save_claims(self, claims: pd.DataFrame) -> pd.DataFrame:
+        """Write this notebook's rows of the ledger to claims/<notebook>.csv; `report` joins them into claims.csv."""
+        return self.save(claims, "claims", f"{self.notebook}.csv")
+
+
+def open_run(profile: str, notebook: str, overrides: str = "") -> Run:
+    """Open the run `profile` (a name or a YAML file) for `notebook`.
+
+    `overrides` holds single keys: "generator.strength=0.8 dataset.val_per_cell=4". Sets the CPU threads, because sums
+    depend on them.
+    """
+    import torch
+
+    settings = load_profile(profile, overrides)
+    torch.set_num_threads(settings.threads)
+    return Run(settings, notebook, paths.outputs() / settings.name)
+
+
+def headless() -> bool:
+    """True where nobody can move a slider: under make and in tests (`D3S_HEADLESS=1`)."""
+    return os.environ.get("D3S_HEADLESS", "") not in ("", "0")

@@ -1,0 +1,110 @@
+"""How far the numbers of the ledger move when everything that is trained is drawn anew.
+
+Measured once from finished runs that differ in `training_seed` alone, and kept beside the reference: spread.csv holds
+one row per claim, spread.yaml says how it was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from d3s_utils.ground.errors import D3SError
+from d3s_utils.ground.files import read_table, write_table, write_text
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The content of spread.csv; `table` has the index id and the columns seeds, mean, sd, min, max."""
+
+    table: pd.DataFrame
+
+    def of(self, id: str) -> tuple[float, float]:
+        """Standard deviation of a claim over training seeds, and the degrees of freedom behind it.
+
+        Three or four seeds say little of one number. The claims of one family (`bg_from_fg/none, mlp` is of
+        `bg_from_fg`) are therefore pooled, and the larger one counts: the claim's own or the family's root mean square.
+        """
+        kin = self.table[self.table.index.map(family) == family(id)]
+        if kin.empty:
+            return 0.0, np.inf
+        freedom = kin["seeds"] - 1
+        pooled = np.sqrt((freedom * kin["sd"] ** 2).sum() / freedom.sum())
+        return max(float(kin["sd"].get(id, 0.0)), float(pooled)), float(freedom.sum())
+
+
+def family(id: str) -> str:
+    return id.split("/")[0]
+
+
+def read_spread(reference: Path) -> Spread | None:
+    """The spread kept in the folder `reference`; None where nobody has measured it."""
+    path = reference / "spread.csv"
+    return Spread(read_table(path).set_index("id")) if path.is_file() else None
+
+
+def measure(runs: Sequence[Path]) -> pd.DataFrame:
+    """id, seeds, mean, sd, min, max of every claim that all of `runs` measured.
+
+    Raises:
+        D3SError: fewer than two runs, a run that is not finished, or two of the same training seed.
+    """
+    if len(runs) < 2:
+        raise D3SError(
+            "A spread needs at least two runs of different training seeds; three more than the reference do."
+        )
+    unfinished = [str(run) for run in runs if not (run / "claims.csv").is_file()]
+    if unfinished:
+        raise D3SError(f"There is no claims.csv in {', '.join(unfinished)}; name folders of finished runs.")
+    known = [seed for seed in map(training_seed, runs) if seed is not None]
+    if len(set(known)) < len(known):
+        raise D3SError(f"Two runs were trained with the same seed ({known}); runs must differ in training_seed.")
+    ledgers = [read_table(run / "claims.csv").set_index("id")["measured"] for run in runs]
+    values = pd.concat(ledgers, axis=1, join="inner").dropna().astype(float)
+    rows = {"seeds": len(runs), "mean": values.mean(axis=1), "sd": values.std(axis=1, ddof=1)}
+    return pd.DataFrame(rows | {"min": values.min(axis=1), "max": values.max(axis=1)}).rename_axis("id").reset_index()
+
+
+def training_seed(run: Path) -> int | None:
+    """`seed` plus `training_seed` of a run, as the card of its backbone says; None where there is no such card."""
+    card = run / "checkpoints" / "split_backbone.json"
+    return json.loads(card.read_text(encoding="utf-8")).get("seed") if card.is_file() else None
+
+
+def record(runs: Sequence[Path], reference: Path) -> pd.DataFrame:
+    """Measure the spread of `runs` and keep it, with how it was measured, in the folder `reference`."""
+    runs = [Path(run).expanduser().resolve() for run in runs]
+    table = measure(runs)
+    parent = Path(os.path.commonpath(runs))
+    names = [run.relative_to(parent).as_posix() for run in runs]
+    how = {
+        "command": f"python -m d3s_utils check --profile {reference.name} --spread {' '.join(names)}",
+        "profile": reference.name,
+        "runs": [{"folder": name, "training_seed": training_seed(run)} for name, run in zip(names, runs, strict=True)],
+        "date": date.today().isoformat(),
+        "machine": machine(),
+    }
+    write_table(reference / "spread.csv", table)
+    text = yaml.safe_dump(how, sort_keys=False, allow_unicode=True, width=120)
+    write_text(reference / "spread.yaml", f"# How spread.csv was measured.\n{text}")
+    return table
+
+
+def machine() -> str:
+    """The processor, its cores and the version of torch."""
+    from importlib.metadata import version
+
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, torch {version('torch')}"

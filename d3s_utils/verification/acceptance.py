@@ -1,0 +1,83 @@
+"""Which images the rules accept: by rule, by question, by class and background, and by the number of yes votes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from d3s_utils.ground.claims import Claim, Mark, finding, row_of
+from d3s_utils.ground.seeds import rng_for
+from d3s_utils.ground.stats import share_by, with_wilson
+from d3s_utils.verification.votes import sources, voters
+
+
+def acceptance_table(verified: pd.DataFrame, *by: str) -> pd.DataFrame:
+    """Share of images accepted, in percent with Wilson intervals, per rule and question.
+
+    Args:
+        by: further columns of `verified` to split by, such as "class_name" (merge the manifest first).
+
+    Returns:
+        `rule`, `question` in {foreground, background, both}, `by`, `accepted`, `low`, `high`, `n`, `source`. "both" is
+        what `verified["accepted"]` says: both labels, and not adult content.
+    """
+    columns = {"accepted_foreground": "foreground", "accepted_background": "background", "accepted": "both"}
+    long = verified.melt(["rule", *by], list(columns), "question", "hit").replace({"question": columns})
+    return share_by(long, "accepted", "rule", "question", *by).assign(source=sources(verified))
+
+
+def acceptance_by_votes(votes: pd.DataFrame) -> pd.DataFrame:
+    """How acceptance falls as more yes votes are asked for: `question`, `at_least`, `accepted`, `low`, `high`, `n`.
+
+    "both" takes the smaller of an image's two counts, each over all votes that it got.
+    """
+    yes = votes.assign(yes=votes["answer"].eq("yes")).pivot_table("yes", "image_id", "question", aggfunc="sum")
+    yes = yes.reindex(columns=["foreground", "background"]).dropna(axis=1, how="all")
+    yes["both"] = yes.min(axis=1)
+    most = int(votes.groupby("image_id")["worker_id"].nunique().max())
+    rows = [(question, k, int((yes[question] >= k).sum())) for question in yes for k in range(1, most + 1)]
+    table = pd.DataFrame(rows, columns=["question", "at_least", "hits"]).assign(n=len(yes))
+    return with_wilson(table, "accepted").assign(source=sources(votes))
+
+
+VERDICTS = ("accepted by all", "refused by unanimity alone", "refused by majority")
+
+
+def verdicts(verified: pd.DataFrame) -> pd.Series:
+    """One of `VERDICTS` by image_id, from the rules unanimity and majority."""
+    said = verified.pivot(index="image_id", columns="rule", values="accepted").astype(bool)
+    number = np.select([said["unanimity"], said["majority"]], [0, 1], default=2)
+    return pd.Series(pd.Categorical.from_codes(number, VERDICTS, ordered=True), said.index, name="verdict")
+
+
+def pick_examples(verified: pd.DataFrame, key: tuple, columns: int = 6) -> pd.DataFrame:
+    """Up to `columns` images for each verdict, drawn by `key`: rows of `verified` under unanimity, with `verdict`."""
+    rows = verified[verified["rule"] == "unanimity"].merge(verdicts(verified).reset_index(), on="image_id")
+    order = rng_for(*key, "examples").permutation(len(rows))
+    groups = rows.iloc[order].groupby("verdict", observed=True)
+    return groups.head(columns).sort_values("verdict", kind="stable").reset_index(drop=True)
+
+
+def headline(verified: pd.DataFrame, agreed: pd.DataFrame, paper: float) -> list[Claim]:
+    """What notebook 02 claims. Where any vote is simulated the claims are marked as such.
+
+    Args:
+        verified: the images that somebody voted on, see `rules.verify`.
+        agreed: see `agreement.agreement_table`.
+        paper: the share of images that the paper's annotators accepted, in percent.
+    """
+    how = {"simulated": "simulated" in sources(verified).split("+"), "why": f"votes of {voters(verified)}"}
+    unanimous = verified[verified["rule"] == "unanimity"]
+    by_paper = unanimous["accepted_foreground"] & ~unanimous["flagged_adult"]
+    both = "share of the validation images accepted, foreground and background"
+    reached = Mark("at least", paper, source="the paper's share", of="high")
+    beyond = Mark("above", 0, "alpha", "what chance gives", of="low")
+    shares = {"accepted_share": ("", by_paper), "accepted_share/both": (both, unanimous["accepted"])}
+    claims = []
+    for id, (text, hit) in shares.items():
+        row = row_of(share_by(pd.DataFrame({"hit": hit}), "accepted"))
+        claims.append(finding(id, text, row, "accepted", reached, **how))
+    for row in agreed[agreed["question"] != "adult"].to_dict("records"):
+        text = f"annotators agree on the {row['question']} beyond chance (Krippendorff's alpha)"
+        claims.append(finding(f"alpha_{row['question']}", text, row | {"chance": 0.0}, "alpha", beyond, **how))
+    return claims

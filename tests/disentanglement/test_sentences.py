@@ -1,0 +1,43 @@
+"""What notebook 04 says and claims of its heads, with and without projectors that nothing penalised."""
+
+import pandas as pd
+
+from d3s_utils.disentanglement import sentences
+from d3s_utils.disentanglement.findings import headline
+
+
+def accuracy(**methods):
+    rows = [(method, head, value) for method, own in methods.items() for head, value in zip(HEADS, own, strict=True)]
+    return pd.DataFrame(rows, columns=["method", "head", "accuracy"]).assign(n=1000)
+
+
+HEADS = ("label", "background")
+TABLE = accuracy(backbone=(97.0, 99.5), none=(98.0, 99.8), hsic=(97.8, 99.6), wasserstein=(95.0, 99.0))
+
+
+def test_the_easier_of_the_two_labels_is_the_one_read_better():
+    assert "**97.0 %**, the background head in **99.5 %**. The background is the easier" in sentences.heads(TABLE)
+    assert "not the easier" in sentences.heads(accuracy(backbone=(99.0, 98.0)))
+
+
+def test_the_costliest_penalty_is_named_beside_no_penalty():
+    said = sentences.costs(TABLE)
+    assert "**wasserstein**, with 95.0 % for the class and 99.0 % for the background" in said
+    assert said.endswith("Without any penalty the projectors reach 98.0 % for the class and 99.8 % for the background.")
+    assert "Without any penalty" not in sentences.costs(TABLE[TABLE["method"] != "none"])
+    assert sentences.costs(TABLE[TABLE["method"] == "backbone"]) == "No penalty was trained."
+
+
+def test_a_penalty_is_held_against_the_projectors_without_one():
+    hsic, wasserstein = headline(TABLE)
+    assert (hsic.id, hsic.status, hsic.unit, hsic.n, hsic.seeds) == ("head_cost/hsic", "met", "points", 1000, 1)
+    assert round(hsic.measured, 6) == 0.2 and round(wasserstein.measured, 6) == 1.9
+    assert wasserstein.claim == "accuracy that both heads lose on average under the penalty wasserstein"
+    [missed] = headline(accuracy(none=(98.0, 99.0), hsic=(94.0, 98.9)))
+    assert missed.status == "not met" and "at most 2 points" in missed.why
+
+
+def test_without_them_the_backbone_is_the_measure():
+    [hsic] = headline(accuracy(backbone=(97.0, 99.0), hsic=(96.0, 99.0)))
+    assert hsic.measured == 0.5
+    assert headline(accuracy(backbone=(97.0, 99.0))) == []

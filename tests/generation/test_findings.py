@@ -1,0 +1,50 @@
+"""What notebook 01 claims: every number against its mark, and nothing where no judge looked."""
+
+import pandas as pd
+
+from d3s_utils.generation.findings import headline
+
+IDS = ["dataset_images", "labels/foreground", "labels/background", "labels/both", "guide/position_0.5",
+       "guide/position", "realism/fid_gain"]  # fmt: skip
+
+
+def measured(foreground=98.5, background=100.0, half=0.93, full=0.48, gap=7.8):
+    rates = pd.DataFrame(
+        {"question": ["foreground", "background", "both"], "rate": [foreground, background, foreground]}
+    )
+    own = pd.DataFrame({"strength": [0.5, 0.9], "quantity": "position", "correlation": [half, full]})
+    own = own.assign(low=own["correlation"] - 0.05, high=own["correlation"] + 0.05, n=100)
+    distances = pd.DataFrame({"set": ["D3S"], "metric": "FID", "gap": gap, "features": "pocket judge", "n": 100})
+    return {
+        "plan": pd.DataFrame(index=range(3000)),
+        "rates": rates.assign(low=97.5, high=99.1, n=1000),
+        "follow": own,
+        "own": own[own["strength"] == 0.9],
+        "distances": distances.assign(gap_low=gap - 0.5, gap_high=gap + 0.5),
+    }
+
+
+def test_each_claim_has_its_number_its_text_and_its_unit():
+    found = headline(**measured())
+    assert [claim.id for claim in found] == IDS
+    size, label, *_, place, gain = found
+    assert (size.measured, size.reference, size.status, size.unit) == (3000, 120_000, "not met", "images")
+    assert size.why == "as many as the profile asks for"
+    assert label.claim == "images in which an independent judge sees the asked foreground (at least 96 %)"
+    assert (label.measured, label.ci_low, label.ci_high, label.n, label.status) == (98.5, 97.5, 99.1, 1000, "met")
+    assert place.claim == "the object's place follows the guide at the dataset's strength (at least 0.45)"
+    assert (place.measured, place.unit) == (0.48, "correlation")
+    assert gain.claim == "FID of the guides minus FID of D3S, features of the pocket judge (above 0)"
+    assert (gain.measured, gain.ci_low, gain.unit, gain.status) == (7.8, 7.3, "FID", "met")
+
+
+def test_a_number_below_its_mark_is_not_met():
+    found = headline(**measured(foreground=95.9, background=98.9, half=0.89, full=0.44, gap=0.4))
+    assert {claim.status for claim in found} == {"not met"}
+    assert headline(**measured(gap=0.4))[-1].ci_low < 0, "a gain counts only where its whole interval is above 0"
+
+
+def test_what_no_judge_looked_at_was_not_run():
+    given = measured()
+    found = headline(**given | {name: given[name].head(0) for name in ("rates", "follow", "own")})
+    assert [claim.status for claim in found] == ["not met", *["not run"] * 5, "met"]
