@@ -73,7 +73,7 @@ dataset: $(READY)  ## the images alone, as a release: shards, card, Croissant me
 annotate: 01  ## the page on which people verify the images (HOST=0.0.0.0 for a class)
 	@$(PYTHON) -m d3s_utils annotate $(WITH) --host "$(HOST)" --port "$(PORT)"
 
-check: $(READY)  ## compare this run with the committed reference
+check: $(READY)  ## whether this run supports the findings of the committed reference
 	@$(PYTHON) -m d3s_utils check $(WITH)
 
 report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
