@@ -1,7 +1,6 @@
 """The generator: any Stable Diffusion checkpoint, loaded as it is, and how it draws.
 
-Image to image, text to image and inpainting are the stock pipelines of diffusers. Each image has a seed of its own, so
-that it comes out the same whichever images are drawn beside it, and each set of weights has a revision.
+Each image has a seed of its own, so that it comes out the same whichever images are drawn beside it.
 """
 
 from d3s_utils.diffusion.draw import generate

@@ -1,7 +1,6 @@
 """The dataset: planned image by image, drawn shard by shard, kept as a release that others can read, and measured.
 
-A manifest says of every image what it shows and holds a hash of all that the image depends on; what is there under that
-hash is never drawn again. Whether labels are there, guides are followed and images look real is asked of a judge.
+Each image has a hash of all that it depends on; what is there under that hash is never drawn again.
 """
 
 from d3s_utils.generation.dataset import load_guides, load_images, read_dataset

@@ -93,7 +93,7 @@ def test_a_worker_skips_what_is_there(tiny_checkpoint, tmp_path, monkeypatch):
     run = run_in(tmp_path, tiny_checkpoint)
     manifest = make.generate_dataset(run, report=lambda line: None)
     monkeypatch.setattr("d3s_utils.generation.cluster.generate_shard", lambda *args: pytest.fail("made again"))
-    shard = shards(manifest, run.profile)[0]
+    shard = shards(manifest, run.profile.dataset.shard_size)[0]
     assert cluster.make_shard(run.profile, str(run.path("dataset")), shard) == shard.name
 
 
