@@ -23,9 +23,11 @@ from d3s_utils.disentanglement.encoding import encode
 from d3s_utils.disentanglement.images import Data
 from d3s_utils.disentanglement.penalties.table import penalty_files
 from d3s_utils.evaluation import published, small
+from d3s_utils.generation import spaces, standard
+from d3s_utils.generation.samples import Samples
 from d3s_utils.ground.files import write_tensors
 from d3s_utils.ground.profile import load_profile
-from d3s_utils.ground.settings import Disentanglement, Evaluation, Probes, Profile, Spurious
+from d3s_utils.ground.settings import Disentanglement, Evaluation, Probes, Profile, Realism, Spurious
 from d3s_utils.ground.words import CLASSES
 from d3s_utils.probes import directions
 from d3s_utils.spurious import task
@@ -214,3 +216,30 @@ def test_generation(elsewhere, tiny_checkpoint):
     generator = load_generator(profile)
     settings = replace(profile.generator, steps=4, batch_size=2)
     assert draw.generate(generator, pictures(2), ["a", "b"], [1, 2], settings).shape == (2, 32, 32, 3)
+
+
+def test_the_judge(elsewhere):
+    judge = spaces.load_pocket_judge("cuda")
+    assert judge.judge(pictures(3, 64)).features.shape == (3, 192)
+    assert judge.locate(pictures(3, 64), np.arange(3)).shape == (3, 2)
+
+
+def test_the_space_of_a_timm_model(elsewhere, monkeypatch):
+    import timm
+
+    made = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **options: made(name, **options))
+    space = spaces.open_features(Realism(features="resnet10t"), "cuda")
+    assert space.extract(pictures(2)).shape == (2, 512)
+
+
+def test_lpips(elsewhere, tmp_path):
+    import torchvision
+
+    weights = tmp_path / standard.LPIPS["squeeze"]
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), weights)
+    samples = Samples(
+        pd.DataFrame({"class_name": ["teapot"] * 4, "recipe_hash": "same"}), pictures(4, 64), pictures(4, 64)
+    )
+    table = standard.lpips_table(tmp_path, Realism(lpips="squeeze", weights=str(tmp_path)), samples, 0, "cuda")
+    assert table["pairs"].tolist() == [2, 2]

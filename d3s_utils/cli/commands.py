@@ -37,11 +37,12 @@ def report(profile: str, overrides: str) -> None:
 def check(profile: str, overrides: str, update: bool, spread: list[Path] | None) -> int:
     from d3s_utils.ground.profile import load_profile
     from d3s_utils.notebook import check
+    from d3s_utils.notebook.spread import record
 
     name = load_profile(profile, overrides).name
     run, reference = paths.outputs() / name, paths.REFERENCE / name
     if spread:
-        table = check.record(spread, reference)
+        table = record(spread, reference)
         print(f"{reference / 'spread.csv'} now holds the spread of {len(table)} numbers over {len(spread)} runs")
     elif update:
         left_out = check.update(run, reference)

@@ -96,8 +96,8 @@ def held_out(name: str, photos: Photos, load: Callable[[list[str]], np.ndarray])
 
 
 SETS = {
-    NATURAL: SetRow("own photographs, held out", lambda run, photos: natural_set(run, photos, photos.habit)),
-    UNIFORM: SetRow("photographs without habit", uniform_set),
+    NATURAL: SetRow("own natural images, held out", lambda run, photos: natural_set(run, photos, photos.habit)),
+    UNIFORM: SetRow("natural images without habit", uniform_set),
     D3S: SetRow("D3S", lambda run, photos: d3s_set(run)),
 }
 

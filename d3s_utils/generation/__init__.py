@@ -1,7 +1,6 @@
-"""The dataset: planned image by image, drawn shard by shard, kept as a release that others can read, and measured.
-
-Each image has a hash of all that it depends on; what is there under that hash is never drawn again.
-"""
+"""The dataset: planned image by image, drawn shard by shard, kept as a release that others can read, and measured. Each
+image has a hash of all that it depends on; what is there under that hash is never drawn again. A judge says whether
+labels are there, guides are followed and images look real."""
 
 from d3s_utils.generation.dataset import load_guides, load_images, read_dataset
 from d3s_utils.generation.distances import diversity_table, photo_features, realism_table, sample_features

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,24 +45,6 @@ def compare_labels(judge: Judge | None, images: np.ndarray, rows: pd.DataFrame) 
     table["background_right"] = table["background_guess"] == table["background"]
     table["both_right"] = table["foreground_right"] & table["background_right"]
     return table
-
-
-def measured(table: pd.DataFrame, value: str, **where: object) -> dict[str, object]:
-    """`measured`, `ci` and `n` for a row of the ledger: the one row of `table` where the columns in `where` say so.
-
-    Nothing was measured (measured=None) where there is no such row.
-    """
-    for column, wanted in where.items():
-        table = table[table[column] == wanted]
-    if table.empty:
-        return {"measured": None}
-    row = table.iloc[0]
-    return {"measured": float(row[value]), "ci": (float(row["low"]), float(row["high"])), "n": int(row["n"])}
-
-
-def reaches(found: Mapping[str, object], target: float) -> bool:
-    """Whether something `measured` is at least `target`; what was not measured does not reach it."""
-    return found["measured"] is not None and found["measured"] >= target
 
 
 def label_rates(judged: pd.DataFrame, *columns: str) -> pd.DataFrame:

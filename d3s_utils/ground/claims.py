@@ -89,55 +89,39 @@ class Claim:
 COLUMNS = list(Claim.__dataclass_fields__)
 
 
-def claim(
-    id: str,
-    text: str = "",
-    *,
-    source: str = "",
-    reference: float | None = None,
-    measured: float | None = None,
-    ci: tuple[float, float] | None = None,
-    n: int | None = None,
-    seeds: int | None = None,
-    chance: float | None = None,
-    met: bool | None = None,
-    simulated: bool = False,
-    why: str = "",
-    unit: str | None = None,
-) -> Claim:
+def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool = False, **columns: object) -> Claim:
     """One row of the ledger.
 
     An `id` of `PAPER` brings its text, source, reference and unit along. A variant of such a number says so with a
     suffix: "fg_from_bg/hsic" takes the reference of "fg_from_bg".
 
     Args:
-        measured, ci: our number and its 95 % interval; None or NaN means it was not run.
-        n, seeds: observations behind it, and how many seeds or repetitions.
-        chance: what guessing reaches here (in the paper's setting it stands in `PAPER`).
         met: whether the measured number bears the claim out; needed wherever something was measured.
         simulated: the number rests on simulated annotators, so it speaks for the machinery and not for people.
-        why: the reason for a status other than met; by default that it misses its target, or was not measured.
+        columns: of `Claim`: `measured` and `ci`, our number and its 95 % interval (None or NaN: not run); `n` and
+            `seeds`, the observations and repetitions behind it; `chance`, what guessing reaches here; `why`, the reason
+            for a status other than met; `source`, `reference` and `unit`, where the paper has no such number.
 
     Raises:
         ValueError: a measured number without a verdict.
     """
-    paper = PAPER.get(id.split("/")[0])
+    paper, measured, ci = PAPER.get(id.split("/")[0]), columns.pop("measured", None), columns.pop("ci", None)
     ran = measured is not None and not math.isnan(measured)
     if ran and met is None and not simulated:
         raise ValueError(f"claim {id!r} was measured ({measured}): say met=True, met=False or simulated=True")
-    low, high = (float(end) for end in ci) if ran and ci is not None else (None, None)
     status = _status(ran, met, simulated)
-    row = Claim(
-        id=id,
-        claim=text or (paper.claim if paper else id),
-        source=source or (f"{SOURCE}, {paper.where}" if paper else "this repository"),
-        reference=paper.value if paper and reference is None else reference,
-        unit=unit or (paper.unit if paper else "%"),
-        status=status,
-        chance=chance,
-        why=why or UNEXPLAINED.get(status, ""),
-    )
-    return replace(row, measured=float(measured), ci_low=low, ci_high=high, n=n, seeds=seeds) if ran else row
+    given = {name: value for name, value in columns.items() if value is not None and value != ""}
+    why = given.pop("why", "") or UNEXPLAINED.get(status, "")
+    if not ran:
+        given = {name: value for name, value in given.items() if name not in ("n", "seeds")}
+    theirs = {"claim": id, "source": "this repository"}
+    if paper:
+        source = f"{SOURCE}, {paper.where}"
+        theirs = {"claim": paper.claim, "source": source, "reference": paper.value, "unit": paper.unit}
+    row = replace(Claim(id, **theirs), status=status, why=why, **given)
+    row = replace(row, claim=text) if text else row
+    low, high = (float(end) for end in ci) if ran and ci is not None else (None, None)
+    return replace(row, measured=float(measured), ci_low=low, ci_high=high) if ran else row
 
 
 def _status(ran: bool, met: bool | None, simulated: bool) -> Status:
@@ -220,20 +204,6 @@ def claims_table(claims: list[Claim]) -> pd.DataFrame:
         raise ValueError(f"two claims are called {twice.iloc[0]!r}; give a variant a suffix, such as 'fg_from_bg/hsic'")
     numbers = ["reference", "measured", "ci_low", "ci_high", "chance", "seconds"]
     return table.astype(dict.fromkeys(["n", "seeds"], "Int64") | dict.fromkeys(numbers, "float64"))
-
-
-def claims_from(rows: pd.DataFrame, **common: object) -> pd.DataFrame:
-    """The ledger's rows from a table of measurements: what `claim` takes, column by column, `common` for every row.
-
-    Args:
-        rows: `id`, `text`, `measured`, `ci_low`, `ci_high`, and any further keyword of `claim` as a column.
-    """
-    claims = []
-    for row in rows.to_dict("records"):
-        ci = row.pop("ci_low"), row.pop("ci_high")
-        given = {key: value for key, value in row.items() if not (isinstance(value, float) and math.isnan(value))}
-        claims.append(claim(**given, ci=ci, **common))
-    return claims_table(claims)
 
 
 def merge_claims(folder: Path) -> pd.DataFrame:

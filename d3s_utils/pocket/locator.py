@@ -50,8 +50,8 @@ def cell_centres() -> Tensor:
 
 def expected_location(logp: Tensor) -> Tensor:
     """Mean place (B, 2), x and y as fractions of the side, of log-probabilities (B, 16, 16)."""
-    p = logp.exp()
-    return torch.stack([p.sum(1) @ cell_centres(), p.sum(2) @ cell_centres()], dim=1)
+    p, centres = logp.exp(), cell_centres().to(logp.device)
+    return torch.stack([p.sum(1) @ centres, p.sum(2) @ centres], dim=1)
 
 
 def location_loss(logp: Tensor, centres: Tensor, spread: float = 1 / CELLS) -> Tensor:

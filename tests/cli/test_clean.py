@@ -3,7 +3,8 @@
 import pytest
 
 from d3s_utils.cli import clean as cleaning
-from d3s_utils.cli.clean import clean, main
+from d3s_utils.cli.clean import clean
+from d3s_utils.cli.parser import main
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.notebook.execute import one_at_a_time
 
@@ -25,7 +26,7 @@ def left(outputs):
 
 
 def test_it_removes_one_run_and_says_what_went(outputs, capsys):
-    assert main(["--profile", "smoke"]) == 0
+    assert main(["clean", "--profile", "smoke"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"{outputs}/smoke/tables: 1 file, 0.0 MB", f"{outputs}/smoke removed: 1 file, 0.0 MB"]
     clean("somewhere else/my profile.yaml")
@@ -47,7 +48,7 @@ def test_what_names_no_run_is_refused(profile, outputs, monkeypatch):
 
 @pytest.mark.parametrize("profile", ["reference", "some/reference.yaml"])
 def test_the_reference_stays(profile, outputs, capsys):
-    assert main(["--profile", profile]) == 1
+    assert main(["clean", "--profile", profile]) == 1
     assert "committed and stays" in capsys.readouterr().err and "reference" in left(outputs)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from d3s_utils.evaluation.classifiers import Classifier
 from d3s_utils.evaluation.models import across_habits, evaluate, models_of, panel_predictions, zoo_of
+from d3s_utils.evaluation.networks import NETWORKS
 from d3s_utils.evaluation.predict import ImageSet
 from d3s_utils.evaluation.sets import open_sets
-from d3s_utils.evaluation.small import ZOO
 from d3s_utils.generation.world import open_photos
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
@@ -27,8 +27,8 @@ def test_models_of_a_profile_replace_groups_by_their_models():
 
 
 def test_where_no_models_are_named_all_rows_are_the_zoo(monkeypatch):
-    monkeypatch.setattr("d3s_utils.evaluation.models.ZOO", ZOO | {"new": ZOO["resnet"]})
-    assert models_of(Evaluation()) == [*ZOO, "new"]
+    monkeypatch.setattr("d3s_utils.evaluation.models.NETWORKS", NETWORKS | {"new": NETWORKS["resnet"]})
+    assert models_of(Evaluation()) == [*NETWORKS, "new"]
     assert {"resnet50", "flava"} <= set(models_of(Evaluation(weights="pretrained")))
 
 

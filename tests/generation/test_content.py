@@ -21,7 +21,7 @@ from d3s_utils.ground.settings import Generator
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    """A profile over folders: two classes of four photographs and two backgrounds of two pictures; nine images a shard."""
+    """A profile over folders: two classes of four photographs, two backgrounds of two pictures; nine images a shard."""
     monkeypatch.setenv("D3S_OUTPUTS", str(tmp_path / "outputs"))
     for number, name in enumerate([*(f"{split}/{dog}" for split in ("train", "val") for dog in ("pug", "poodle"))]):
         for i in range(4):

@@ -24,13 +24,6 @@ def test_the_judge_is_asked_for_both_labels(samples):
     assert by_class["teapot", "both"] == 75 and by_class["car", "both"] == 100
 
 
-def test_a_measured_row_feeds_the_ledger(samples):
-    rates = labels.label_rates(labels.compare_labels(PlantedJudge(), samples.images, samples.rows))
-    row = labels.measured(rates, "rate", question="both")
-    assert row["measured"] == 100 and row["ci"] == pytest.approx((91.2, 100), abs=0.1) and row["n"] == 40
-    assert labels.measured(rates, "rate", question="adult") == {"measured": None}
-
-
 def test_answers_are_kept_as_long_as_judge_and_images_stay(samples, tmp_path):
     judge = PlantedJudge()
     first = labels.judge_labels(tmp_path, judge, samples)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from d3s_utils.ground import claims, columns
-from d3s_utils.ground.claims import PAPER, Mark, claim, claims_from, claims_table, finding, merge_claims, row_of
+from d3s_utils.ground.claims import PAPER, Mark, claim, claims_table, finding, merge_claims, row_of
 from d3s_utils.ground.files import write_json, write_table
 
 
@@ -73,17 +73,6 @@ def test_merging_keeps_every_row_and_adds_what_nobody_measured(tmp_path):
 
 def test_merging_the_claims_of_a_run_without_any_lists_the_paper(tmp_path):
     assert set(merge_claims(tmp_path)["id"]) == set(PAPER)
-
-
-def test_a_table_of_measurements_becomes_rows_of_the_ledger():
-    rows = pd.DataFrame(
-        {"id": ["accepted_share", "ours"], "text": ["", "an idea"], "met": [False, True],
-         "measured": [80.0, float("nan")], "ci_low": [75.0, float("nan")], "ci_high": [84.0, float("nan")],
-         "n": [100, 0], "unit": ["%", "alpha"]}
-    )  # fmt: skip
-    table = claims_from(rows, simulated=True, why="votes of nobody").set_index("id")
-    assert table.loc["accepted_share", ["reference", "measured", "ci_high", "n"]].tolist() == [85.0, 80.0, 84.0, 100]
-    assert table["status"].tolist() == ["simulated", "not run"] and set(table["why"]) == {"votes of nobody"}
 
 
 ROW = {"accuracy": 94.0, "low": 92.0, "high": 96.0, "n": 50, "seeds": 3, "chance": 10.0}

@@ -71,7 +71,8 @@ def third_party_imports() -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - {"d3s_utils", "tests", "conftest"}
+    shared = {path.stem for path in (paths.ROOT / "tests").glob("*.py")}
+    return names - set(sys.stdlib_module_names) - {"d3s_utils", "tests"} - shared
 
 
 def test_the_lock_is_nothing_but_exact_versions_in_order():

@@ -282,7 +282,7 @@ def runs(tmp_path):
 
 
 def test_the_spread_is_measured_and_says_how(runs, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(check.paths, "REFERENCE", tmp_path)
+    monkeypatch.setattr(paths, "REFERENCE", tmp_path)
     assert main(["check", "--profile", "pocket", "--spread", *map(str, runs)]) == 0
     (row,) = read_table(tmp_path / "pocket" / "spread.csv").to_dict("records")
     assert row == {"id": "drop", "seeds": 3, "mean": 42.0, "sd": pytest.approx(7**0.5, rel=1e-4), "min": 40, "max": 45}

@@ -141,13 +141,13 @@ def test_what_a_kernel_reads_and_leaves_decides_when_it_runs_again(outputs, tmp_
         "from d3s_utils.ground.files import read_table, write_table",
         f'write_table("{outputs}/tables/07_toy_x.csv", read_table("{tmp_path}/read.csv"))',
     )
-    arguments = [str(toy(tmp_path, *code)), "--profile", str(tmp_path / "my profile.yaml"), "--if-changed"]
-    assert run.main(arguments) == 0 and "07_toy: running" in capfd.readouterr().out
-    assert run.main(arguments) == 0 and "running" not in capfd.readouterr().out
+    arguments = ["run", str(toy(tmp_path, *code)), "--profile", str(tmp_path / "my profile.yaml"), "--if-changed"]
+    assert main(arguments) == 0 and "07_toy: running" in capfd.readouterr().out
+    assert main(arguments) == 0 and "running" not in capfd.readouterr().out
     (tmp_path / "read.csv").write_text("x\n2\n")
-    assert run.main(arguments) == 0 and f"because {tmp_path}/read.csv has changed" in capfd.readouterr().out
+    assert main(arguments) == 0 and f"because {tmp_path}/read.csv has changed" in capfd.readouterr().out
     (outputs / "tables" / "07_toy_x.csv").unlink()
-    assert run.main([*arguments, "--why"]) == 0
+    assert main([*arguments, "--why"]) == 0
     assert capfd.readouterr().out == f"07_toy: {outputs}/tables/07_toy_x.csv is missing\n"
 
 

@@ -8,9 +8,10 @@ import pytest
 from conftest import EVIL, copy_run
 from PIL import Image
 
+from d3s_utils.cli.parser import main
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.verification.asking.desk import open_desk
-from d3s_utils.verification.asking.mturk import export, main
+from d3s_utils.verification.asking.mturk import export
 from d3s_utils.verification.asking.mturk_results import read_results
 from d3s_utils.verification.rules import verify
 from d3s_utils.verification.votes import read_votes
@@ -143,7 +144,7 @@ def test_a_class_name_with_markup_stays_text_in_batch_and_template(evil_outputs,
 def test_round_trip_from_the_command_line(asked_outputs, tmp_path, monkeypatch, capsys):
     run = copy_run(asked_outputs, tmp_path, monkeypatch)
     profile = str(tmp_path / "asked.yaml")
-    assert main(["export", "--profile", profile, "--url", "https://example.org", "--no-pictures"]) == 0
+    assert main(["mturk", "export", "--profile", profile, "--url", "https://example.org", "--no-pictures"]) == 0
     assert "ask for 5 assignments" in capsys.readouterr().out
     batch = pd.read_csv(run.folder / "annotation" / "mturk" / "batch.csv")
     rows = []
@@ -157,7 +158,7 @@ def test_round_trip_from_the_command_line(asked_outputs, tmp_path, monkeypatch, 
         ]
     rows.append(("CCCC3", "Rejected", said(val_a=ALL)))
     (tmp_path / "results.csv").write_bytes(results(*rows))
-    command = ["import", str(tmp_path / "results.csv"), "--profile", profile]
+    command = ["mturk", "import", str(tmp_path / "results.csv"), "--profile", profile]
     assert main(command) == 0
     told = capsys.readouterr().out
     assert "row 6: the assignment was rejected" in told and "300 new votes; 1 things rejected" in told
@@ -178,7 +179,7 @@ def test_other_names_for_the_images(asked_outputs, tmp_path, monkeypatch, capsys
     )
     (tmp_path / "names.csv").write_text(f"name,image_id\nshift/x/7.png,{image}\n")
     options = ["--profile", str(tmp_path / "asked.yaml"), "--names", str(tmp_path / "names.csv"), "--keep-worker-ids"]
-    assert main(["import", str(tmp_path / "results.csv"), *options]) == 0
+    assert main(["mturk", "import", str(tmp_path / "results.csv"), *options]) == 0
     votes = pd.read_csv(run.folder / "votes.csv")
     assert set(votes["image_id"]) == {image} and set(votes["worker_id"]) == {"A1"}
 
@@ -186,8 +187,8 @@ def test_other_names_for_the_images(asked_outputs, tmp_path, monkeypatch, capsys
 def test_bad_options_are_named(asked_outputs, tmp_path, monkeypatch, capsys):
     copy_run(asked_outputs, tmp_path, monkeypatch)
     profile = ["--profile", str(tmp_path / "asked.yaml")]
-    assert main(["export", *profile, "--url", "example.org"]) == 1 and "--url" in capsys.readouterr().err
+    assert main(["mturk", "export", *profile, "--url", "example.org"]) == 1 and "--url" in capsys.readouterr().err
     assert (
-        main(["export", *profile, "--url", "https://x.org", "--per-task", "0"]) == 1
+        main(["mturk", "export", *profile, "--url", "https://x.org", "--per-task", "0"]) == 1
         and "--per-task" in capsys.readouterr().err
     )
