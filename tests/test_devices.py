@@ -29,7 +29,7 @@ from d3s_utils.ground.files import write_tensors
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Disentanglement, Evaluation, Probes, Profile, Realism, Spurious
 from d3s_utils.ground.words import CLASSES
-from d3s_utils.probes import directions
+from d3s_utils.probes import directions, readers
 from d3s_utils.spurious import task
 
 ELSEWHERE = torch.device("lazy")
@@ -108,7 +108,12 @@ def elsewhere(monkeypatch):
         for name in names.keys() & vars(module).keys():
             monkeypatch.setattr(module, name, names[name])
     made = torch.tensor
-    monkeypatch.setattr(torch, "tensor", lambda numbers, device="cpu", **kind: made(numbers, **kind).to(device))
+
+    def tensor(numbers, device=None, **kind):
+        there = device is not None and torch.device(device) == ELSEWHERE
+        return made(numbers, **kind).to(device) if there else made(numbers, device=device, **kind)
+
+    monkeypatch.setattr(torch, "tensor", tensor)
     monkeypatch.setattr(torch._C, "_InferenceMode", lambda mode: torch.no_grad())  # which has no room for other tensors
     with Elsewhere() as mode:
         yield mode
@@ -205,7 +210,9 @@ def test_probes(elsewhere):
         assert len(probe(features, table, settings, 0, "cuda"))
 
 
-def test_the_spurious_task(elsewhere):
+def test_the_spurious_task(elsewhere, monkeypatch):
+    few = readers.mini_batches
+    monkeypatch.setattr(readers, "mini_batches", lambda rows, size, steps, rngs: few(rows, size, 3, rngs))
     table, settings = images(144), Spurious(permutations=1, correlations=(1.0,))
     assert len(task.spurious_task({"planted": features_of(table)}, table, settings, 0, "cuda"))
 
