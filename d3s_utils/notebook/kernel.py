@@ -116,14 +116,16 @@ def quiet_kernel() -> Iterator[object]:
 
 @contextlib.contextmanager
 def watched_memory() -> Iterator[list[float]]:
-    """A list that grows by one sample at a time: the resident memory, in MB, of all children together."""
+    """A list that grows by one sample at a time: the resident memory, in MB, of all children started from now on."""
     import psutil
 
     samples, finished = [0.0], threading.Event()
+    earlier = set(psutil.Process().children(recursive=True))
 
     def watch() -> None:
         while not finished.wait(SAMPLE_SECONDS):
-            samples.append(sum(map(_resident, psutil.Process().children(recursive=True))) / 1e6)
+            children = set(psutil.Process().children(recursive=True)) - earlier
+            samples.append(sum(map(_resident, children)) / 1e6)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
