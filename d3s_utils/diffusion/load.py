@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from d3s_utils.diffusion.precision import compute_in, in_tiles, pick_dtype
+from d3s_utils.diffusion.precision import TILE, compute_in, in_tiles, pick_dtype
 from d3s_utils.diffusion.revision import model_folder
 from d3s_utils.ground import settings
 from d3s_utils.ground.device import pick_device
@@ -71,8 +71,8 @@ def load_generator(profile: Profile) -> Generator:
     dtype = pick_dtype(wanted.dtype, device)
     for network in (pipeline.unet, pipeline.vae.encoder, pipeline.vae.decoder):
         compute_in(network, dtype)
-        if device.type == "cpu" and dtype != torch.float32:
-            in_tiles(network)
+        if device.type == "cpu":
+            in_tiles(network, min(TILE, wanted.batch_size))
     if wanted.compile:
         pipeline.unet.compile()
     return Generator(pipeline, functools.lru_cache(maxsize=512)(functools.partial(embed_prompt, pipeline)), flag)
