@@ -16,6 +16,7 @@ from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Profile
 
+PLAIN = "plain"  # the network that never saw a D3S image: the paper's plain ResNet-50
 BACKBONE = "backbone"  # the method whose features nobody disentangled
 
 
