@@ -7,6 +7,7 @@
 # PROFILE  a name in d3s_utils/profiles or a YAML file of your own; the run is called after it
 # SET      single keys on top of the profile
 # ENV      "conda" uses the active conda environment (environment.yml) in place of .venv
+# SEEDS    the training seeds of `make seeds`
 # NB       the notebook that `make why` is asked about
 # HOST, PORT  where `make annotate` serves its page
 
@@ -16,6 +17,7 @@ ENV     := venv
 BASE_PYTHON := python3
 HOST    := 127.0.0.1
 PORT    := 8765
+SEEDS   := 1 2 3 4
 NB      :=
 
 # The notebooks in the order in which they run, each with those whose files it reads: all the order there is. Whether one
@@ -48,7 +50,7 @@ OUT  := $${D3S_OUTPUTS:-outputs}/$$(basename "$(PROFILE)" | sed 's/\.ya*ml$$//')
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check report why doctor jupyter lint \
+.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check seeds report why doctor jupyter lint \
   clean help pocket-generator
 
 all: $(READY)  ## every figure and table of the paper, and the page that shows them
@@ -75,6 +77,9 @@ annotate: 01  ## the page on which people verify the images (HOST=0.0.0.0 for a 
 
 check: $(READY)  ## whether this run supports the findings of the committed reference
 	@$(PYTHON) -m d3s_utils check $(WITH)
+
+seeds: $(READY)  ## train everything again under other training seeds (SEEDS="1 2 3 4"), and measure the spread
+	@$(PYTHON) -m d3s_utils seeds $(SEEDS) $(WITH)
 
 report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
 	@$(PYTHON) -m d3s_utils report $(WITH)

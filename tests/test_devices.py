@@ -27,7 +27,7 @@ from d3s_utils.generation import spaces, standard
 from d3s_utils.generation.samples import Samples
 from d3s_utils.ground.files import write_tensors
 from d3s_utils.ground.profile import load_profile
-from d3s_utils.ground.settings import Disentanglement, Evaluation, Probes, Profile, Realism, Spurious
+from d3s_utils.ground.settings import Disentanglement, Evaluation, Probes, Profile, Realism, Spurious, WholeBackbone
 from d3s_utils.ground.words import CLASSES
 from d3s_utils.probes import directions, readers
 from d3s_utils.spurious import task
@@ -142,9 +142,19 @@ def data():
 
 
 def profile_of(**settings):
-    small = {"width": 8, "views": 1, "backbone_epochs": 1, "backbone_batch_size": 16, "warmup": 1, "steps": 2}
-    tiny = Disentanglement(**small | {"batch_size": 16, "critic_steps": 1} | settings)
-    return Profile("test", device="cuda", disentanglement=tiny)
+    turns = {"warmup": 1, "steps": 2, "batch_size": 16, "critic_steps": 1}
+    tiny = {"width": 8, "views": 1, "backbone_epochs": 1, "backbone_batch_size": 16} | turns | settings
+    return Profile(
+        "test", device="cuda", disentanglement=Disentanglement(**tiny), whole_backbone=WholeBackbone(**turns)
+    )
+
+
+def starts_of(folder, profile):
+    """What methods start from, by name."""
+    return {
+        "plain": stages.fit_plain(folder, profile, data()),
+        "backbone": stages.fit_backbone(folder, profile, data()),
+    }
 
 
 def test_the_check_sees_what_stays_behind(elsewhere):
@@ -159,11 +169,10 @@ def test_the_check_sees_what_stays_behind(elsewhere):
     assert layer.weight.grad.device == ELSEWHERE and layer.weight.cpu().device.type == "cpu"
 
 
-@pytest.mark.parametrize("trains", ["projectors", "backbone"])
-def test_disentanglement(elsewhere, trains, tmp_path):
-    profile, methods = profile_of(trains=trains), list(penalty_files()) if trains == "projectors" else ["wasserstein"]
-    backbone = stages.fit_backbone(tmp_path, profile, data())
-    trained = stages.fit_splits(tmp_path, profile, data(), backbone, methods)
+@pytest.mark.parametrize("methods", [[*penalty_files()], ["wasserstein@backbone"]])
+def test_disentanglement(elsewhere, methods, tmp_path):
+    profile = profile_of()
+    trained = stages.fit_splits(tmp_path, profile, data(), starts_of(tmp_path, profile), methods)
     assert {next(one.model.parameters()).device for one in trained.values()} == {ELSEWHERE}
     for one in trained.values():
         stages.save_features(tmp_path, one, data())
@@ -171,7 +180,7 @@ def test_disentanglement(elsewhere, trains, tmp_path):
 
 def test_features_of_a_method_that_is_loaded(elsewhere, tmp_path):
     profile = profile_of()
-    stages.fit_splits(tmp_path, profile, data(), stages.fit_backbone(tmp_path, profile, data()), ["none"])
+    stages.fit_splits(tmp_path, profile, data(), starts_of(tmp_path, profile), ["none"])
     features = encode(stages.load_method(tmp_path, profile, "none"), pictures(5), np.arange(5))
     assert features.fg.shape == (5, 4)
 

@@ -54,6 +54,17 @@ def check(profile: str, overrides: str, update: bool, spread: list[Path] | None)
     return 0
 
 
+def seeds(profile: str, overrides: str, seeds: list[int]) -> None:
+    """Twins of the finished run, one for each training seed, and the spread of all of them beside the reference."""
+    from d3s_utils.notebook.seeds import run_seeds
+    from d3s_utils.notebook.spread import record
+
+    runs = run_seeds(profile, overrides, seeds)
+    reference = paths.REFERENCE / runs[0].name
+    table = record(runs, reference)
+    print(f"{reference / 'spread.csv'} now holds the spread of {len(table)} numbers over {len(runs)} runs")
+
+
 def clean(profile: str, overrides: str) -> None:
     from d3s_utils.cli.clean import clean
 

@@ -63,6 +63,12 @@ COMMANDS = [
         ],
     ),
     Command(
+        "seeds",
+        "train everything again under other training seeds, and measure the spread",
+        commands.seeds,
+        [option("seeds", type=int, nargs="+", help="training seeds other than the run's own")],
+    ),
+    Command(
         "generate",
         "make the images of a run, or this worker's share of them",
         commands.generate,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from d3s_utils.disentanglement.features import Features
 from d3s_utils.disentanglement.models import SplitModel
-from d3s_utils.disentanglement.streams import varied
+from d3s_utils.disentanglement.streams import Vary
 from d3s_utils.evaluation.classifiers import to_unit
 
 
@@ -21,9 +21,9 @@ def frozen(encoder: nn.Module, images: Tensor, view: Callable[[Tensor], Tensor],
     return torch.cat([encoder(view(part.to(device))).cpu() for part in images.split(batch_size)]).clone()
 
 
-def frozen_views(encoder: nn.Module, images: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Features of `count` varied copies of each image, (count, N, D)."""
-    return torch.stack([frozen(encoder, images, lambda own: varied(own, rng)) for _ in range(count)])
+def frozen_views(encoder: nn.Module, images: Tensor, count: int, vary: Vary, rng: torch.Generator) -> Tensor:
+    """Features of `count` varied copies of each image, (count, N, D); `vary` as in `streams.vary_of`."""
+    return torch.stack([frozen(encoder, images, lambda own: vary(own, rng)) for _ in range(count)])
 
 
 @torch.inference_mode()

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from d3s_utils.disentanglement.models import CROPS
 from d3s_utils.evaluation.classifiers import resized
 from d3s_utils.generation import dataset
 from d3s_utils.generation.world import natural_arrays, open_photos
@@ -20,7 +21,7 @@ from d3s_utils.ground.cached import Chunks, cached, digest
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table
 from d3s_utils.ground.parallel import ahead
-from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.settings import Disentanglement, Profile
 from d3s_utils.ground.sources import code_of
 from d3s_utils.verification.rules import accepted
 
@@ -79,10 +80,20 @@ class Data:
         return digest(self.images["recipe_hash"].tolist(), self.stored)
 
     @functools.cached_property
+    def natural_digits(self) -> str:
+        """Digits of what the natural images depend on."""
+        return digest(self.natural_key, self.stored)
+
+    @functools.cached_property
     def train_key(self) -> str:
         """Digits of what is learned from: D3S training images and natural images."""
         learned = self.images.loc[self.train, ["recipe_hash", "label", "background_index"]].to_dict("list")
         return digest(learned, self.natural_key, self.stored)
+
+
+def stored_side(settings: Disentanglement) -> int | None:
+    """The side at which pictures are stored for an `image_size`; None: as they are, in memory."""
+    return settings.image_size and round(settings.image_size / CROPS[settings.augment])
 
 
 def load_data(folder: Path, profile: Profile) -> Data:
@@ -94,7 +105,7 @@ def load_data(folder: Path, profile: Profile) -> Data:
     Raises:
         D3SError: the dataset is not there yet, or has no training images.
     """
-    folder, side = Path(folder), profile.disentanglement.image_size
+    folder, side = Path(folder), stored_side(profile.disentanglement)
     store, photos = folder / "dataset", open_photos(profile)
     if not (read_table(folder / "manifest.parquet")["split"] == "train").any():
         raise D3SError("Disentanglement needs D3S training images; set dataset.train_per_cell to 1 or more.")

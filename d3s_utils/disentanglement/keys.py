@@ -2,58 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 from d3s_utils.disentanglement import images
-from d3s_utils.disentanglement.backbone import backbone_training
+from d3s_utils.disentanglement.backbone import backbone_training, plain_training
 from d3s_utils.disentanglement.encoding import encode, frozen_views
 from d3s_utils.disentanglement.images import Data
-from d3s_utils.disentanglement.models import BACKBONE
+from d3s_utils.disentanglement.methods import method_of
+from d3s_utils.disentanglement.models import BACKBONE, PLAIN, new_backbone_model
 from d3s_utils.disentanglement.penalties import table
+from d3s_utils.disentanglement.streams import vary_of
 from d3s_utils.disentanglement.training import split_training
 from d3s_utils.evaluation import networks
 from d3s_utils.ground.cached import digest
-from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.settings import Profile, Turns
 from d3s_utils.ground.sources import code_of
 
 # How pictures are read, which networks and which penalties there are: keys hold what these gave, not their code.
 BESIDE = (images.__name__, networks.__name__, table.__name__)
-OF_BACKBONE = ("backbone", "pretrained", "background_share", "backbone_epochs", "backbone_batch_size", "precision")
-OF_SPLIT = ("trains", "warmup", "steps", "batch_size", "lr", "warmup_lr", "weight", "precision")
+NETWORK = ("backbone", "pretrained", "background_share")
+OF_BACKBONE = (*NETWORK, "backbone_epochs", "backbone_batch_size", "precision", "augment")
+TURNS = tuple(each.name for each in fields(Turns))
+OF_SPLIT = ("weight", "precision", "augment")
+
+
+def plain_key(profile: Profile, data: Data) -> dict:
+    """Everything that the weights of the plain network depend on."""
+    published = profile.disentanglement.pretrained
+    return {
+        "method": PLAIN,
+        "seed": profile.training_key,
+        "settings": _settings(profile, *(NETWORK if published else OF_BACKBONE)),
+        **_of_network(profile),
+        "data": None if published else data.natural_digits,
+        "code": code_of(new_backbone_model if published else plain_training, beside=BESIDE),
+    }
 
 
 def backbone_key(profile: Profile, data: Data) -> dict:
     """Everything that the weights of the backbone depend on."""
-    row = networks.NETWORKS.get(profile.disentanglement.backbone)
     return {
         "method": BACKBONE,
         "seed": profile.training_key,
         "settings": _settings(profile, *OF_BACKBONE, "workers"),
-        "threads": profile.threads,
-        "network": row and asdict(row),
+        **_of_network(profile),
         "data": data.train_key,
         "code": code_of(backbone_training, beside=BESIDE),
     }
 
 
-def split_key(profile: Profile, data: Data, backbone: dict, method: str) -> dict:
-    """Everything that the weights of `method` depend on, given the key of the backbone; of all penalties its own alone.
+def _of_network(profile: Profile) -> dict:
+    """What a network of its own row depends on, and the threads it is trained on."""
+    row = networks.NETWORKS.get(profile.disentanglement.backbone)
+    return {"network": row and asdict(row), "threads": profile.threads}
+
+
+def split_key(profile: Profile, data: Data, start: dict, method: str) -> dict:
+    """Everything that the weights of `method` depend on, given the key of its start; of all penalties its own alone.
 
     Raises:
         D3SError: there is no such penalty.
     """
-    module, row = table.penalty_module(method), table.penalty_row(method)
-    names = [*OF_SPLIT, *(["critic_steps"] if row.learns else [])]
-    if profile.disentanglement.trains == "backbone":
-        names, inputs = [*names, "workers"], {"threads": profile.threads}
+    way = method_of(method, profile)
+    module, row = table.penalty_module(way.penalty), table.penalty_row(way.penalty)
+    turns = {name: getattr(way.turns, name) for name in TURNS if row.learns or name != "critic_steps"}
+    if way.whole:
+        names, inputs = [*OF_SPLIT, "workers"], {"threads": profile.threads}
     else:
-        names, inputs = [*names, "width", "background_share"], {"views": digest(views_key(profile, data, backbone))}
+        names = [*OF_SPLIT, "width", "background_share"]
+        inputs = {"views": digest(views_key(profile, data, start))}
     return {
         "method": method,
         "seed": profile.training_key,
-        "settings": _settings(profile, *names),
+        "settings": _settings(profile, *names) | turns,
         "data": data.train_key,
-        "backbone": digest(backbone),
+        "start": digest(start),
         "code": code_of(split_training, module, beside=BESIDE),
         **inputs,
     }
@@ -63,10 +86,10 @@ def views_key(profile: Profile, data: Data, backbone: dict) -> dict:
     """Everything that the cached views depend on, given the key of the backbone."""
     return {
         "seed": profile.training_key,
-        "settings": _settings(profile, "views"),
+        "settings": _settings(profile, "views", "augment"),
         "data": data.train_key,
         "backbone": digest(backbone),
-        "code": code_of(frozen_views, beside=BESIDE),
+        "code": code_of(frozen_views, vary_of, beside=BESIDE),
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from d3s_utils.evaluation.networks import NETWORKS
 from d3s_utils.ground.device import pick_device
@@ -17,6 +18,7 @@ from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Profile
 
 PLAIN = "plain"  # the network that never saw a D3S image: the paper's plain ResNet-50
+CROPS = {"shift": 1.0, "crop": 0.875}  # share of a picture's side that validation sees, by `augment`
 BACKBONE = "backbone"  # the method whose features nobody disentangled
 
 
@@ -28,11 +30,15 @@ class Backbone(nn.Module):
     Args:
         name: a row of `networks.NETWORKS` (for small pictures) or a model of timm.
         pretrained: start from timm's weights.
+        side: what it is trained on, in pixels; other pictures are resized and cut to that. None: whatever comes.
+        crop: share of a picture's side that is kept where it is cut.
     """
 
-    def __init__(self, name: str, *, pretrained: bool = False):
+    def __init__(self, name: str, *, pretrained: bool = False, side: int | None = None, crop: float = 1.0):
         super().__init__()
         import timm
+
+        self.side, self.stored = side, side and round(side / crop)
 
         if name in NETWORKS:
             row = NETWORKS[name]
@@ -50,7 +56,17 @@ class Backbone(nn.Module):
         self.width = self.network.num_features
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean) / self.std)
+        return self.network((self.cut(images) - self.mean) / self.std)
+
+    def cut(self, images: Tensor) -> Tensor:
+        """The middle `side` pixels of pictures resized to side / crop; pictures of `side` pixels as they are."""
+        if self.side is None or images.shape[-1] == self.side:
+            return images
+        if images.shape[-1] != self.stored:
+            shape = (self.stored, self.stored)
+            images = F.interpolate(images, size=shape, mode="bilinear", antialias=True).clamp(0, 1)
+        edge = (self.stored - self.side) // 2
+        return images[..., edge : edge + self.side, edge : edge + self.side]
 
 
 class Projectors(nn.Module):
@@ -110,26 +126,20 @@ def new_backbone_model(profile: Profile, n_classes: int, n_backgrounds: int) -> 
     """A backbone with heads on the profile's device, its first weights drawn by the profile's seed."""
     settings = profile.disentanglement
     with seeded(profile.training_key, "split backbone"):
-        backbone = Backbone(settings.backbone, pretrained=settings.pretrained)
+        backbone = Backbone(
+            settings.backbone, pretrained=settings.pretrained, side=settings.image_size, crop=CROPS[settings.augment]
+        )
         backbone.to(memory_format=torch.channels_last)
         sizes = part_sizes(backbone.width, settings.background_share)
         return SplitModel(backbone, *sizes, n_classes, n_backgrounds).to(pick_device(profile.device))
 
 
-def new_split_model(profile: Profile, backbone: SplitModel, n_classes: int, n_backgrounds: int) -> SplitModel:
-    """What a penalty trains, on the profile's device: projectors on frozen features, or a copy of the backbone."""
-    settings = profile.disentanglement
-    if settings.trains == "backbone":
-        return copy.deepcopy(backbone)
-    sizes = part_sizes(settings.width, settings.background_share)
+def new_projectors(profile: Profile, backbone: SplitModel, n_classes: int, n_backgrounds: int) -> SplitModel:
+    """Untrained projectors for the features of `backbone`, with heads, on the profile's device."""
+    sizes = part_sizes(profile.disentanglement.width, profile.disentanglement.background_share)
     with seeded(profile.training_key, "projectors"):
         model = SplitModel(Projectors(backbone.encoder.width, *sizes), *sizes, n_classes, n_backgrounds)
     return model.to(pick_device(profile.device))
-
-
-def on_images(model: SplitModel, backbone: SplitModel, profile: Profile) -> SplitModel:
-    """`model` as something that reads images, in evaluation mode."""
-    return model.eval() if profile.disentanglement.trains == "backbone" else model.on_top_of(backbone.encoder)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def costs(accuracy: pd.DataFrame) -> str:
         accuracy: `heads.head_accuracy`.
     """
     table = accuracy.pivot(index="method", columns="head", values="accuracy")
-    penalised = table.drop(index=[BACKBONE, "none"], errors="ignore")
+    penalised = table.drop(index=[BACKBONE, "none", "none@backbone"], errors="ignore")
     if not len(penalised):
         return "No penalty was trained."
     worst = penalised.min(axis=1).idxmin()

@@ -1,7 +1,8 @@
-"""The stages of notebook 04: a backbone, a split model for each penalty, and the features of each; all are kept."""
+"""The stages of notebook 04: two networks to start from, a split for each method, and the features of all."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,20 +10,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from d3s_utils.disentanglement.backbone import backbone_training
+from d3s_utils.disentanglement.backbone import backbone_training, plain_training
 from d3s_utils.disentanglement.encoding import encode, frozen_views
 from d3s_utils.disentanglement.features import Features, as_tensors, features_path, from_tensors
 from d3s_utils.disentanglement.images import Data
-from d3s_utils.disentanglement.keys import backbone_key, features_key, split_key, views_key
+from d3s_utils.disentanglement.keys import backbone_key, features_key, plain_key, split_key, views_key
+from d3s_utils.disentanglement.methods import Method, method_of
 from d3s_utils.disentanglement.models import (
     BACKBONE,
+    PLAIN,
     SplitModel,
     Trained,
     checkpoint_path,
     new_backbone_model,
-    new_split_model,
-    on_images,
+    new_projectors,
 )
+from d3s_utils.disentanglement.streams import vary_of
 from d3s_utils.disentanglement.training import split_training
 from d3s_utils.disentanglement.workers import train_on_workers
 from d3s_utils.ground.cached import Tensors, cached, digest, is_kept
@@ -33,6 +36,21 @@ from d3s_utils.ground.settings import Profile
 from d3s_utils.ground.training import Progress, Training, train
 
 Watch = Callable[[Iterator[dict]], pd.DataFrame]  # turns the records of a training run into a table, maybe drawing them
+
+
+def fit_plain(folder: Path, profile: Profile, data: Data, watch: Watch = pd.DataFrame) -> Trained:
+    """The network that never saw a D3S image: published weights where the profile takes such, else trained here.
+
+    Its two heads are those of no training; it is read for its features and to start from.
+    """
+    key = plain_key(profile, data)
+    model = new_backbone_model(profile, data.n_classes, data.n_backgrounds)
+    if profile.disentanglement.pretrained:
+        return Trained(PLAIN, model.eval(), pd.DataFrame(), key)
+    history = _learn_or_load(
+        folder, profile, PLAIN, key, model, lambda: plain_training(profile, model.encoder, data), watch
+    )
+    return Trained(PLAIN, model.eval(), history, key)
 
 
 def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.DataFrame) -> Trained:
@@ -47,43 +65,49 @@ def fit_backbone(folder: Path, profile: Profile, data: Data, watch: Watch = pd.D
 
 def cache_views(folder: Path, profile: Profile, data: Data, backbone: Trained) -> tuple[Tensor, Tensor]:
     """Frozen features of `views` varied copies of the D3S training images and of the natural ones, (V, N, D) each."""
-    encoder, count = backbone.model.encoder, profile.disentanglement.views
+    encoder, count, vary = backbone.model.encoder, profile.disentanglement.views, vary_of(profile.disentanglement)
 
     def make() -> Tensors:
         rng = torch_rng_for(profile.training_key, "views")
-        d3s = frozen_views(encoder, data.d3s[torch.tensor(data.train)], count, rng)
-        return Tensors({"d3s": d3s, "natural": frozen_views(encoder, data.natural, count, rng)})
+        d3s = frozen_views(encoder, data.d3s[torch.tensor(data.train)], count, vary, rng)
+        return Tensors({"d3s": d3s, "natural": frozen_views(encoder, data.natural, count, vary, rng)})
 
     kept = cached(Path(folder) / "cache" / "views.safetensors", views_key(profile, data, backbone.key), make)
     return kept.tensors["d3s"], kept.tensors["natural"]
 
 
 def fit_split(
-    folder: Path, profile: Profile, data: Data, backbone: Trained, method: str, watch: Watch = pd.DataFrame
+    folder: Path, profile: Profile, data: Data, start: Trained, method: str, watch: Watch = pd.DataFrame
 ) -> Trained:
-    """Train the split with the penalty `method` on top of `backbone`; taken from checkpoints/ if it is there.
+    """Train the split of `method` from `start`, the one it names; taken from checkpoints/ if it is there.
 
     Raises:
         D3SError: there is no such penalty.
     """
-    key = split_key(profile, data, backbone.key, method)
-    model = new_split_model(profile, backbone.model, data.n_classes, data.n_backgrounds)
+    way, key = method_of(method, profile), split_key(profile, data, start.key, method)
+    model = _started(profile, start.model, data, way)
 
     def training() -> Training:
-        views = None
-        if profile.disentanglement.trains == "projectors":
-            views = cache_views(folder, profile, data, backbone)
+        views = None if way.whole else cache_views(folder, profile, data, start)
         return split_training(profile, model, data, method, views)
 
     history = _learn_or_load(folder, profile, method, key, model, training, watch)
-    return Trained(method, on_images(model, backbone.model, profile), history, key)
+    model = model.eval() if way.whole else model.on_top_of(start.model.encoder)
+    return Trained(method, model, history, key)
+
+
+def _started(profile: Profile, start: SplitModel, data: Data, way: Method) -> SplitModel:
+    """What a method trains, before its first step: a copy of a whole network, or new projectors."""
+    if way.whole:
+        return copy.deepcopy(start)
+    return new_projectors(profile, start, data.n_classes, data.n_backgrounds)
 
 
 def fit_splits(
     folder: Path,
     profile: Profile,
     data: Data,
-    backbone: Trained,
+    starts: dict[str, Trained],
     methods: Sequence[str],
     watch: Watch = pd.DataFrame,
     watched: bool = False,
@@ -91,18 +115,20 @@ def fit_splits(
     """`fit_split` of several methods, by name. Projectors are so small that each trains on one thread, side by side.
 
     Args:
+        starts: BACKBONE and PLAIN, trained.
         watched: whether `watch` draws; then one trains at a time.
     """
+    ways = {method: method_of(method, profile) for method in methods}
 
     def fit(method: str) -> Trained:
-        return fit_split(folder, profile, data, backbone, method, watch)
+        return fit_split(folder, profile, data, starts[ways[method].start], method, watch)
 
-    if profile.disentanglement.trains == "backbone":
-        return {method: fit(method) for method in methods}
-    keys = {method: split_key(profile, data, backbone.key, method) for method in methods}
+    small = [method for method, way in ways.items() if not way.whole]
+    keys = {method: split_key(profile, data, starts[BACKBONE].key, method) for method in small}
     if not all(is_kept(checkpoint_path(folder, method), key) for method, key in keys.items()):
-        cache_views(folder, profile, data, backbone)  # once, before several trainings ask for them
-    return dict(zip(methods, side_by_side(fit, methods, 1 if watched else None), strict=True))
+        cache_views(folder, profile, data, starts[BACKBONE])  # once, before several trainings ask for them
+    trained = dict(zip(small, side_by_side(fit, small, 1 if watched else None), strict=True))
+    return {method: trained[method] if method in trained else fit(method) for method in methods}
 
 
 def save_features(folder: Path, trained: Trained, data: Data) -> Features:
@@ -121,15 +147,23 @@ def load_method(folder: Path, profile: Profile, method: str) -> SplitModel:
     Raises:
         D3SError: it was never trained in this run.
     """
-    weights = [read_tensors(checkpoint_path(folder, name)) for name in dict.fromkeys((BACKBONE, method))]
-    sizes = [weights[0][f"{head}_head.bias"].numel() for head in ("label", "background")]
-    backbone = new_backbone_model(profile, *sizes)
-    backbone.load_state_dict(weights[0])
-    if method == BACKBONE:
-        return backbone.eval()
-    model = new_split_model(profile, backbone, *sizes)
-    model.load_state_dict(weights[1])
-    return on_images(model, backbone.eval(), profile)
+    way = None if method in (PLAIN, BACKBONE) else method_of(method, profile)
+    base = BACKBONE if way and not way.whole else method
+    if method == PLAIN and profile.disentanglement.pretrained:
+        return new_backbone_model(profile, *_head_sizes(folder)).eval()
+    model = new_backbone_model(profile, *_head_sizes(folder))
+    model.load_state_dict(read_tensors(checkpoint_path(folder, base)))
+    if base == method:
+        return model.eval()
+    projectors = new_projectors(profile, model, *_head_sizes(folder))
+    projectors.load_state_dict(read_tensors(checkpoint_path(folder, method)))
+    return projectors.on_top_of(model.eval().encoder)
+
+
+def _head_sizes(folder: Path) -> list[int]:
+    """Classes and backgrounds, as the backbone's checkpoint has them."""
+    weights = read_tensors(checkpoint_path(folder, BACKBONE))
+    return [weights[f"{head}_head.bias"].numel() for head in ("label", "background")]
 
 
 def _learn_or_load(
@@ -147,7 +181,7 @@ def _learn_or_load(
         The history of the training, one row per step, with six significant digits.
     """
     path, settings = checkpoint_path(folder, method), profile.disentanglement
-    shared = settings.workers > 1 and (method == BACKBONE or settings.trains == "backbone")
+    shared = settings.workers > 1 and method != PLAIN and (method == BACKBONE or method_of(method, profile).whole)
     notes = Path(folder).resolve() / "cache" / f"training-{method}.pt"
     progress = Progress(notes, digest(key), settings.save_every)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +14,10 @@ from torch import Tensor
 
 from d3s_utils.disentanglement.images import Data
 from d3s_utils.evaluation.classifiers import to_unit
+from d3s_utils.ground.settings import Disentanglement
 from d3s_utils.ground.training import Hardware, Rows
+
+Vary = Callable[[Tensor, torch.Generator], Tensor]  # stored images and a CPU generator, to what a network reads
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Streams:
     label: Tensor  # (N,) of D3S images
     background: Tensor  # (N,)
     natural_label: Tensor  # (M,)
-    vary: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    vary: Vary | None = None
 
     def batches(self, size: int, key: tuple[object, ...]) -> Callable[[int, torch.Generator, Hardware], Batch]:
         """How `training.train` draws a step: `size` images of each stream, over all workers."""
@@ -56,14 +61,14 @@ class Streams:
         return draw
 
 
-def image_streams(data: Data) -> Streams:
+def image_streams(data: Data, settings: Disentanglement) -> Streams:
     """Streams of augmented images."""
     train = torch.tensor(np.flatnonzero(data.train))  # looked up batch by batch, so that stored images stay on disk
 
     def take(ours: Tensor, theirs: Tensor, rng: torch.Generator) -> Tensor:
         return torch.cat([data.d3s[train[ours]], data.natural[theirs]])
 
-    return Streams(take, *_labels(data), vary=varied)
+    return Streams(take, *_labels(data), vary=vary_of(settings))
 
 
 def view_streams(data: Data, views: tuple[Tensor, Tensor]) -> Streams:
@@ -87,6 +92,13 @@ def _labels(data: Data) -> tuple[Tensor, Tensor, Tensor]:
     return label, background, data.natural_label
 
 
+def vary_of(settings: Disentanglement) -> Vary:
+    """How training images (n, S, S, 3) uint8 are varied, as `augment` says; a function of them and a CPU generator."""
+    if settings.augment == "shift":
+        return varied
+    return functools.partial(cropped, side=settings.image_size)
+
+
 def varied(images: Tensor, rng: torch.Generator, shift: float = 0.1, jitter: float = 0.2) -> Tensor:
     """Images (n, S, S, 3) uint8 -> (n, 3, S, S) in 0-1, each mirrored or not, shifted, its colours changed.
 
@@ -105,3 +117,46 @@ def varied(images: Tensor, rng: torch.Generator, shift: float = 0.1, jitter: flo
     light, colour = (2 * torch.rand(n, channels, 1, 1, generator=rng) - 1 for channels in (1, 3))
     gain = (1 + jitter * light) * (1 + jitter / 2 * colour)
     return (moved * gain.to(moved)).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def cropped(
+    images: Tensor,
+    rng: torch.Generator,
+    side: int | None = None,
+    area: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Tensor:
+    """Images (n, S, S, 3) uint8 -> (n, 3, side, side) in 0-1: a random part of each, resized, half of them mirrored.
+
+    torchvision's RandomResizedCrop and RandomHorizontalFlip, as the authors train, with every draw from `rng`.
+
+    Args:
+        rng: on the CPU, wherever the images are.
+        side: of the result; None: S.
+        area: smallest and largest share of the picture that a part covers; of ten draws the first that fits is taken.
+        ratio: narrowest and widest part, width over height, drawn evenly on a log scale.
+    """
+    pixels, whole = to_unit(images), images.shape[1]
+    shape = (side or whole,) * 2
+    parts = []
+    for picture in pixels:
+        left, top, width, height = _part(whole, rng, area, ratio)
+        part = picture[None, :, top : top + height, left : left + width]
+        parts.append(F.interpolate(part, size=shape, mode="bilinear", antialias=True))
+    result = torch.cat(parts).clamp_(0, 1)
+    mirrored = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
+    result[mirrored] = result[mirrored].flip(3)
+    return result.contiguous(memory_format=torch.channels_last)
+
+
+def _part(whole: int, rng: torch.Generator, area, ratio) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a random part of a square; the square itself where none of ten fits."""
+    for _ in range(10):
+        share, turn = torch.rand(2, generator=rng).tolist()
+        covered = whole * whole * (area[0] + share * (area[1] - area[0]))
+        wide = math.exp(math.log(ratio[0]) + turn * (math.log(ratio[1]) - math.log(ratio[0])))
+        width, height = round(math.sqrt(covered * wide)), round(math.sqrt(covered / wide))
+        if 0 < width <= whole and 0 < height <= whole:
+            left, top = (int(torch.randint(whole - own + 1, (1,), generator=rng)) for own in (width, height))
+            return left, top, width, height
+    return 0, 0, whole, whole

@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from d3s_utils.disentanglement.backbone import both_heads, cross_entropy
 from d3s_utils.disentanglement.images import Data
+from d3s_utils.disentanglement.methods import method_of
 from d3s_utils.disentanglement.models import SplitModel
 from d3s_utils.disentanglement.penalties.measure import Parts, Penalty
 from d3s_utils.disentanglement.penalties.table import build_penalty
 from d3s_utils.disentanglement.streams import Batch, image_streams, view_streams
 from d3s_utils.ground.seeds import seeded
-from d3s_utils.ground.settings import Disentanglement, Profile
+from d3s_utils.ground.settings import Profile, Turns
 from d3s_utils.ground.training import Hardware, Training
 
 
 def split_training(
     profile: Profile, model: SplitModel, data: Data, method: str, views: tuple[Tensor, Tensor] | None = None
 ) -> Training:
-    """The game of the penalty `method`, on images, or on cached `views` of them. All methods see the same draws."""
-    settings, key = profile.disentanglement, (profile.training_key, "split steps")
-    with seeded(profile.training_key, "critics", method):
-        penalty = build_penalty(method, model.sizes, data.n_classes, data.n_backgrounds)
-    learner = SplitTraining(model, penalty, settings, Hardware(profile.device, settings.precision))
-    streams = image_streams(data) if views is None else view_streams(data, views)
-    return Training(learner, streams.batches(settings.batch_size, key), len(learner.turns), key, drops=views is None)
+    """The game of a `method`, on images, or on cached `views` of them. All methods see the same draws."""
+    settings, key, way = profile.disentanglement, (profile.training_key, "split steps"), method_of(method, profile)
+    with seeded(profile.training_key, "critics", way.penalty):
+        penalty = build_penalty(way.penalty, model.sizes, data.n_classes, data.n_backgrounds)
+    hardware = Hardware(profile.device, settings.precision)
+    learner = SplitTraining(model, penalty, way.turns, hardware, settings.weight)
+    streams = image_streams(data, settings) if views is None else view_streams(data, views)
+    return Training(learner, streams.batches(way.turns.batch_size, key), len(learner.turns), key, drops=views is None)
 
 
 class SplitTraining:
     """The game of critics and encoder, step by step.
 
     After `warmup` steps of SGD come `steps` steps of the encoder, each after `critic_steps` of the critics where the
-    penalty has any: Adam without momentum (betas 0 and 0.9), the encoder's step falling to 0 along a cosine.
+    penalty has any: Adam without momentum (betas 0 and 0.9). Its step size follows a cosine from `lr` to `lr_low`: the
+    encoder's once, over all of its steps; or, with `lr_wave`, both players' go down and up in waves (docs/protocol.md).
+
+    Args:
+        weight: times the weight that the penalty brings along.
     """
 
-    def __init__(self, model: SplitModel, penalty: Penalty, settings: Disentanglement, hardware: Hardware):
+    def __init__(self, model: SplitModel, penalty: Penalty, settings: Turns, hardware: Hardware, weight: float = 1.0):
         self.model, self.penalty = model.to(hardware.device).train(), penalty.to(hardware.device)
-        self.hardware, self.weight = hardware, settings.weight * penalty.weight
+        self.hardware, self.weight = hardware, weight * penalty.weight
         self.turns = list(turns(penalty, settings))
         adam = {"lr": settings.lr, "betas": (0.0, 0.9)}
         self.warm_up = torch.optim.SGD(model.parameters(), lr=settings.warmup_lr, momentum=0.9)
         self.encoder = torch.optim.Adam(model.parameters(), **adam)
         self.critic = torch.optim.Adam(penalty.parameters(), **adam) if penalty.learns else None
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.encoder, max(1, settings.steps))
+        wave = functools.partial(CosineAnnealingLR, T_max=settings.lr_wave or settings.steps, eta_min=settings.lr_low)
+        self.schedule = wave(self.encoder)
+        self.critic_schedule = wave(self.critic) if self.critic and settings.lr_wave else None
 
     def step(self, step: int, batch: Batch, rng: torch.Generator) -> dict[str, float]:
         """Whoever's turn it is goes one step downhill; a flat dict of floats."""
@@ -56,6 +66,8 @@ class SplitTraining:
             parts = Parts(split.fg.float(), split.bg.float(), batch.label, batch.background)
             loss, report = self.penalty.critic_loss(parts, rng)
             self.descend(self.critic, loss)
+            if self.critic_schedule is not None:
+                self.critic_schedule.step()
         elif turn == "encoder":
             loss, split, report = both_heads(self.model, batch, self.hardware)
             dependence, more = self.penalty.loss(Parts(split.fg, split.bg, batch.label, batch.background), rng)
@@ -74,7 +86,8 @@ class SplitTraining:
         optimizer.step()
 
     def _parts(self) -> dict:
-        parts = {name: getattr(self, name) for name in ("model", "penalty", "warm_up", "encoder", "schedule", "critic")}
+        names = ("model", "penalty", "warm_up", "encoder", "schedule", "critic", "critic_schedule")
+        parts = {name: getattr(self, name) for name in names}
         return {name: part for name, part in parts.items() if part is not None}
 
     def state_dict(self) -> dict:
@@ -85,7 +98,7 @@ class SplitTraining:
             part.load_state_dict(state[name])
 
 
-def turns(penalty: Penalty, settings: Disentanglement) -> Iterator[str]:
+def turns(penalty: Penalty, settings: Turns) -> Iterator[str]:
     """Whose turn it is, step by step."""
     yield from ["warm-up"] * settings.warmup
     for _ in range(settings.steps):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from d3s_utils.disentanglement.backbone import backbone_training
 from d3s_utils.disentanglement.images import load_data
-from d3s_utils.disentanglement.models import BACKBONE, checkpoint_path, new_backbone_model, new_split_model
+from d3s_utils.disentanglement.methods import method_of
+from d3s_utils.disentanglement.models import BACKBONE, checkpoint_path, new_backbone_model
 from d3s_utils.disentanglement.training import split_training
 from d3s_utils.ground.cluster import RETRIES, open_ray
 from d3s_utils.ground.errors import D3SError
@@ -64,5 +65,7 @@ def training_of(folder: Path, profile: Profile, method: str) -> Training:
     model = new_backbone_model(profile, data.n_classes, data.n_backgrounds)
     if method == BACKBONE:
         return backbone_training(profile, model, data)
-    model.load_state_dict(read_tensors(checkpoint_path(folder, BACKBONE)))
-    return split_training(profile, new_split_model(profile, model, data.n_classes, data.n_backgrounds), data, method)
+    start = method_of(method, profile).start
+    if start == BACKBONE or not profile.disentanglement.pretrained:
+        model.load_state_dict(read_tensors(checkpoint_path(folder, start)))
+    return split_training(profile, model, data, method)

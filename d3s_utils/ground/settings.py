@@ -145,29 +145,58 @@ class Evaluation(Settings):
 
 
 @settings
-class Disentanglement(Settings):
+class Turns(Settings):
+    """How the turns of critics and encoder go."""
+
+    warmup: Whole = 100  # steps of cross entropy alone, by SGD (paper: 2 000)
+    warmup_lr: Positive = 0.05
+    steps: Count = 400  # steps of the encoder against the penalty (authors' code: 19 600)
+    critic_steps: Count = 5  # steps of the critic before each of the encoder (authors' code: 4)
+    batch_size: Count = 256  # D3S images per step, and as many natural ones (paper: 32)
+    lr: Positive = 0.002  # Adam, encoder and critic
+    lr_low: Positive = 0.0  # where the cosine of `lr` ends
+    # steps from `lr` to `lr_low`, and as many back, for encoder and critics alike (authors' code: 100); 0: the
+    # encoder's falls once, over all of its steps, and the critics' stays
+    lr_wave: Whole = 0
+
+
+@settings
+class Disentanglement(Turns):
+    """The backbone, the penalties, and how methods that train projectors on its frozen features go about it."""
+
     backbone: str = "resnet"  # a row of networks.NETWORKS, for small pictures, or a timm name
     pretrained: bool = False  # whether the backbone starts from timm's weights
     background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
-    # rows of the files in disentanglement/penalties
-    penalties: tuple[str, ...] = ("none", "wasserstein", "gradient_reversal", "hsic", "hsic_whitened")
-    trains: Literal["projectors", "backbone"] = "projectors"  # what a penalty trains; "backbone" is the paper's way
+    # rows of the files in disentanglement/penalties; "hsic" trains two projectors on the frozen backbone, and
+    # "hsic@backbone" the whole backbone, the paper's way (section whole_backbone)
+    penalties: tuple[str, ...] = (
+        "none",
+        "wasserstein",
+        "wasserstein_normalised",
+        "gradient_reversal",
+        "hsic",
+        "hsic_whitened",
+    )
+    paper_method: str = "wasserstein"  # which of them stands beside the paper's numbers
     width: Annotated[int, Field(ge=2)] = 32  # features of the projectors, both parts together
     views: Count = 4  # augmented copies of each image whose frozen features are kept
     backbone_epochs: Count = 5
     backbone_batch_size: Count = 32  # D3S images per step, and as many natural ones
-    warmup: Whole = 100  # steps of cross entropy alone (paper: 2 000)
-    steps: Count = 400  # steps of the encoder against the penalty (paper: 100 000, those of the critic included)
-    batch_size: Count = 256  # D3S images per step, and as many natural ones (paper: 32)
-    critic_steps: Count = 5  # steps of the critic before each of the encoder
-    lr: Positive = 0.002  # Adam, encoder and critic
-    warmup_lr: Positive = 0.05  # SGD during the warm-up
     weight: Positive = 1.0  # times the weight that each penalty brings along
+    augment: Literal["shift", "crop"] = "shift"  # crop: a random part of the picture, resized (the paper's)
     # for large data and long training of a backbone:
-    image_size: Annotated[int, Field(ge=8)] | None = None  # side of the pictures, which then stay on disk; null: memory
+    image_size: Annotated[int, Field(ge=8)] | None = None  # side of what it sees; pictures stay on disk; null: memory
     precision: Literal["float32", "bfloat16"] = "float32"  # what the backbone computes in; penalties stay in float32
     save_every: Whole = 0  # steps after which a killed training can go on from where it was; 0: it starts again
     workers: Count = 1  # processes that share the images of a step through Ray Train, a GPU each where there are any
+
+
+@settings
+class WholeBackbone(Turns):
+    """How methods that train the whole backbone go about it: PENALTY@backbone."""
+
+    start: Literal["plain", "backbone"] = "plain"  # a network that never saw a D3S image, or one that learned both
+    batch_size: Count = 64
 
 
 @settings
@@ -207,6 +236,7 @@ class Profile(Settings):
     verification: Verification = Verification()
     evaluation: Evaluation = Evaluation()
     disentanglement: Disentanglement = Disentanglement()
+    whole_backbone: WholeBackbone = WholeBackbone()
     probes: Probes = Probes()
     spurious: Spurious = Spurious()
 

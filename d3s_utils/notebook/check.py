@@ -8,14 +8,7 @@
 of single images aside) must be there. The numbers in the tables are counted and not judged: what matters of them is in
 the ledger.
 
-Runs that differ in the training seed alone are made in folders of their own, each from a copy of the first, so that
-nothing is drawn again (a run is named after its profile):
-
-    for seed in 1 2 3; do
-        mkdir -p outputs/seed$seed && cp -a outputs/pocket outputs/seed$seed/
-        make all PROFILE=pocket SET="training_seed=$seed" D3S_OUTPUTS=outputs/seed$seed
-    done
-    python -m d3s_utils check --profile pocket --spread outputs/pocket outputs/seed?/pocket
+`make seeds` makes runs that differ in the training seed alone and measures their spread.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from d3s_utils.disentanglement.penalties.hsic import Hsic, whitened
 from d3s_utils.disentanglement.penalties.kernels import centred
 from d3s_utils.disentanglement.penalties.measure import Parts
 from d3s_utils.disentanglement.penalties.table import build_penalty, penalty_files, penalty_module, penalty_row
-from d3s_utils.disentanglement.penalties.wasserstein import Wasserstein, halving_critic
+from d3s_utils.disentanglement.penalties.wasserstein import Wasserstein, critic
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import seeded
 
@@ -96,10 +96,15 @@ def test_centred_kernel_has_no_row_or_column_mean():
 
 
 def test_critic_halves_down_to_one_with_leaky_steps_between():
-    widths = [layer.out_features for layer in halving_critic(153) if isinstance(layer, torch.nn.Linear)]
-    assert widths == [76, 38, 19, 9, 4, 2, 1]
-    slopes = {layer.negative_slope for layer in halving_critic(153) if isinstance(layer, torch.nn.LeakyReLU)}
-    assert slopes == {0.1} and isinstance(halving_critic(153)[-1], torch.nn.Linear)
+    widths = [layer.out_features for layer in critic(2157) if isinstance(layer, torch.nn.Linear)]
+    assert widths == [1078, 539, 269, 134, 67, 33, 16, 8, 4, 2, 1]
+    assert [layer.out_features for layer in critic(300) if isinstance(layer, torch.nn.Linear)][:2] == [150, 75]
+    slopes = {layer.negative_slope for layer in critic(300) if isinstance(layer, torch.nn.LeakyReLU)}
+    assert slopes == {0.1} and isinstance(critic(300)[-1], torch.nn.Linear)
+
+
+def test_a_critic_of_few_features_is_not_starved():
+    assert [layer.out_features for layer in critic(19) if isinstance(layer, torch.nn.Linear)] == [128, 128, 1]
 
 
 def test_label_vectors_are_fixed_gaussian_rows_a_fifth_of_the_features():
@@ -163,7 +168,7 @@ def test_an_unknown_penalty_is_named_with_those_there_are():
 
 
 def test_every_row_is_found_in_its_own_file_and_says_whether_it_has_a_critic():
-    assert {"none", "wasserstein", "wasserstein_element", "club", "hsic_whitened"} <= set(PENALTIES)
+    assert {"none", "wasserstein", "wasserstein_normalised", "club", "hsic_whitened"} <= set(PENALTIES)
     assert penalty_module("hsic_whitened") == penalty_module("hsic") != penalty_module("club")
     assert all(penalty_row(name).learns == build_penalty(name, (4, 4), 2, 2).learns for name in PENALTIES)
 

@@ -4,11 +4,12 @@ import torch
 
 from d3s_utils.disentanglement.streams import image_streams, varied, view_streams
 from d3s_utils.ground.seeds import torch_rng_for
+from d3s_utils.ground.settings import Disentanglement
 from d3s_utils.ground.training import Hardware
 
 
 def test_d3s_images_come_first_and_alone_have_a_background_label(data):
-    batch = image_streams(data).batches(8, ("key",))(3, torch_rng_for("batch"), Hardware())
+    batch = image_streams(data, Disentanglement()).batches(8, ("key",))(3, torch_rng_for("batch"), Hardware())
     assert batch.inputs.shape == (16, 3, 32, 32) and len(batch.label) == 16 and len(batch.background) == 8
     rows = [int(own[:, :, :16].mean((1, 2)).argmax()) for own in batch.inputs]  # a mirrored one shows it on the right
     seen = [int(own[:, :, 16:].mean((1, 2)).argmax()) for own in batch.inputs]
@@ -16,7 +17,7 @@ def test_d3s_images_come_first_and_alone_have_a_background_label(data):
 
 
 def test_a_batch_depends_on_its_key_step_and_draws_alone(data):
-    draw, again = (image_streams(data).batches(8, ("key",)) for _ in range(2))
+    draw, again = (image_streams(data, Disentanglement()).batches(8, ("key",)) for _ in range(2))
     late, first = (own(5, torch_rng_for("draws"), Hardware()) for own in (draw, again))
     assert torch.equal(late.inputs, first.inputs) and torch.equal(late.label, first.label)
     assert not torch.equal(late.inputs, draw(4, torch_rng_for("draws"), Hardware()).inputs)

@@ -22,9 +22,9 @@ def test_two_workers_train_one_split_and_a_dead_one_is_made_up_for(tiny_checkpoi
     (tmp_path / "trap").mkdir()
     (tmp_path / "trap" / "sitecustomize.py").write_text(TRAP)
     overrides = (
-        f"generator.model={tiny_checkpoint} {SMALL} disentanglement.trains=backbone disentanglement.workers=2 "
-        "disentanglement.save_every=1 disentanglement.penalties=[hsic] disentanglement.image_size=32 "
-        "disentanglement.warmup=1 disentanglement.steps=3 disentanglement.batch_size=8"
+        f"generator.model={tiny_checkpoint} {SMALL} disentanglement.workers=2 "
+        "disentanglement.save_every=1 disentanglement.penalties=[hsic@backbone] disentanglement.image_size=32 "
+        "whole_backbone.warmup=1 whole_backbone.steps=3 whole_backbone.batch_size=8 whole_backbone.start=backbone"
     )
     done = subprocess.run(
         [sys.executable, "-c", TWO_WORKERS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=400,
@@ -51,7 +51,7 @@ run = Run(load_profile("smoke", sys.argv[1]), "01_generation", folder)
 make.generate_dataset(run, report=lambda line: None)
 data = images.load_data(folder, run.profile)
 backbone = stages.fit_backbone(folder, run.profile, data)
-trained = stages.fit_split(folder, run.profile, data, backbone, "hsic")
+trained = stages.fit_split(folder, run.profile, data, backbone, "hsic@backbone")
 finite = np.isfinite(trained.history["label_loss"]).all()
 print(len(trained.history), "steps,", "finite" if finite else "not finite", flush=True)
 """
