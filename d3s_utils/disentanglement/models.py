@@ -28,7 +28,7 @@ class Backbone(nn.Module):
     Takes RGB images (N, 3, S, S) in 0-1 and gives `width` features each, (N, width).
 
     Args:
-        name: a row of `networks.NETWORKS` (for small pictures) or a model of timm.
+        name: a row of networks.yaml (for small pictures) or a model of timm.
         pretrained: start from timm's weights.
         side: what it is trained on, in pixels; other pictures are resized and cut to that. None: whatever comes.
         crop: share of a picture's side that is kept where it is cut.

@@ -26,7 +26,7 @@ from d3s_utils.ground.settings import Evaluation
 def models_of(evaluation: Evaluation) -> list[str]:
     """The zoo: the classifiers of a run, each once. They are those of `evaluation.models`, or all if it names none.
 
-    Where `weights` is train they are small networks (rows of `networks.NETWORKS`), else published rows (of zoo.csv), of
+    Where `weights` is train they are small networks (rows of networks.yaml), else published rows (of zoo.csv), of
     which "original" and "newer" name whole groups, or models of timm.
     """
     if evaluation.weights == "train":

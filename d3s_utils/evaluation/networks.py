@@ -1,12 +1,17 @@
-"""The small networks that a run can train: architectures of timm, narrowed until a CPU trains them."""
+"""The small networks that a run can train, the rows of networks.yaml. A row that is read is noted as a setting is."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from d3s_utils.evaluation.classifiers import SIDE
+import yaml
+
+from d3s_utils.ground import journal, paths
 from d3s_utils.ground.errors import D3SError
+
+FILE = paths.PACKAGE / "evaluation" / "networks.yaml"
 
 
 @dataclass(frozen=True)
@@ -18,23 +23,25 @@ class Network:
     lr: float = 0.01
 
 
-# Five families, narrowed until 4 000 images of 64 pixels take about half a minute on one CPU core. A row here is all it
-# takes for a network to reach every table and figure; a network depends on its own row alone.
-NETWORKS = {
-    "resnet": Network("resnet10t", {"channels": (16, 32, 64, 128), "stem_width": 8}),
-    "densenet": Network(
-        "DenseNet", {"growth_rate": 12, "block_config": (2, 2, 2, 2), "bn_size": 2, "stem_type": "deep"}
-    ),
-    "convnext": Network(
-        "ConvNeXt",
-        {"patch_size": 4, "depths": (1, 1, 1, 1), "dims": (24, 48, 96, 192), "ls_init_value": None},  # no slow start
-    ),
-    "vit": Network(
-        "VisionTransformer",
-        {"img_size": SIDE, "patch_size": 8, "depth": 3, "embed_dim": 64, "num_heads": 2, "mlp_ratio": 2.0},
-    ),
-    "mixer": Network("MlpMixer", {"img_size": SIDE, "patch_size": 8, "num_blocks": 3, "embed_dim": 64}),
-}
+class Networks(Mapping[str, Network]):
+    """The rows by name. What rests on one row has to be made again when that row changes, and not when another does."""
+
+    def __init__(self, rows: Mapping[str, Mapping]):
+        self.rows = {name: Network(**row) for name, row in rows.items()}
+
+    def __getitem__(self, name: str) -> Network:
+        journal.note_setting(f"networks.{name}")
+        return self.rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        journal.note_setting("networks")
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+NETWORKS = Networks(yaml.safe_load(FILE.read_text(encoding="utf-8")))
 
 
 def find_network(name: str) -> Network:

@@ -131,7 +131,7 @@ class Verification(Settings):
 
 @settings
 class Evaluation(Settings):
-    # with weights train: small networks, rows of evaluation/networks.py; with pretrained: published rows, those of
+    # with weights train: small networks, rows of evaluation/networks.yaml; with pretrained: published rows, those of
     # evaluation/zoo.csv ("original" and "newer" are groups of them), or names of timm; none named: all rows there are
     models: tuple[str, ...] = ()
     weights: Literal["train", "pretrained"] = "train"  # train here, or take what was published
@@ -164,7 +164,7 @@ class Turns(Settings):
 class Disentanglement(Turns):
     """The backbone, the penalties, and how methods that train projectors on its frozen features go about it."""
 
-    backbone: str = "resnet"  # a row of networks.NETWORKS, for small pictures, or a timm name
+    backbone: str = "resnet"  # a row of evaluation/networks.yaml, for small pictures, or a timm name
     pretrained: bool = False  # whether the backbone starts from timm's weights
     background_share: Share = 0.5  # share of the features that are background (paper: 250 of 2048)
     # rows of the files in disentanglement/penalties; "hsic" trains two projectors on the frozen backbone, and

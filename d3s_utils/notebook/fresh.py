@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from d3s_utils.ground import paths
 from d3s_utils.ground.cached import canonical
 from d3s_utils.ground.files import write_json
@@ -210,7 +212,10 @@ def _is_cache(path: Path) -> bool:
 
 
 def _values(profile: Profile) -> dict:
-    return json.loads(canonical(profile))
+    """What settings say: the profile, and the rows of small networks, which are looked at by name as keys are."""
+    file = paths.PACKAGE / "evaluation" / "networks.yaml"
+    networks = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return json.loads(canonical(profile)) | {"networks": networks}
 
 
 def _leaves(values: Mapping, prefix: str = "") -> list[str]:

@@ -112,9 +112,9 @@ def test_another_key_trains_again(tmp_path):
 def test_a_row_changed_trains_that_network_alone_and_so_does_no_edit_of_other_rows(tmp_path, monkeypatch):
     path = tmp_path / "mixer.safetensors"
     before = fit_or_load(path, "mixer", training_set(32), FAST, ("a",)).key
-    monkeypatch.setitem(NETWORKS, "vit", replace(NETWORKS["vit"], lr=0.5))
+    monkeypatch.setitem(NETWORKS.rows, "vit", replace(NETWORKS["vit"], lr=0.5))
     assert fit_or_load(path, "mixer", training_set(32), FAST, ("a",)).key == before
-    monkeypatch.setitem(NETWORKS, "mixer", replace(NETWORKS["mixer"], lr=0.02))
+    monkeypatch.setitem(NETWORKS.rows, "mixer", replace(NETWORKS["mixer"], lr=0.02))
     assert fit_or_load(path, "mixer", training_set(32), FAST, ("a",)).key != before
 
 

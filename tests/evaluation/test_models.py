@@ -27,8 +27,8 @@ def test_models_of_a_profile_replace_groups_by_their_models():
 
 
 def test_where_no_models_are_named_all_rows_are_the_zoo(monkeypatch):
-    monkeypatch.setattr("d3s_utils.evaluation.models.NETWORKS", NETWORKS | {"new": NETWORKS["resnet"]})
-    assert models_of(Evaluation()) == [*NETWORKS, "new"]
+    monkeypatch.setitem(NETWORKS.rows, "new", NETWORKS["resnet"])
+    assert models_of(Evaluation()) == [*NETWORKS] and models_of(Evaluation())[-1] == "new"
     assert {"resnet50", "flava"} <= set(models_of(Evaluation(weights="pretrained")))
 
 

@@ -180,6 +180,18 @@ def test_all_settings_count_until_it_is_known_which_were_read(done, house, kerne
     assert done("generator.strength=0.8") == ["generator.strength was 0.9 and is 0.8"]
 
 
+def test_a_row_of_the_small_networks_counts_where_that_row_was_looked_at(done, house, kernel):
+    rows = house / "d3s_utils" / "evaluation" / "networks.yaml"
+    rows.parent.mkdir()
+    rows.write_text("thin: {lr: 1}\nwide: {lr: 1}")
+    kernel.settings = ["networks.thin"]
+    execute.run_notebook(house / "notebooks" / "01_toy.ipynb", "smoke")
+    rows.write_text("thin: {lr: 1}\nwide: {lr: 2}\nnew: {lr: 1}")
+    assert done() == []
+    rows.write_text("thin: {lr: 3}\nwide: {lr: 2}")
+    assert done() == ['networks.thin was {"lr": 1} and is {"lr": 3}']
+
+
 def test_what_is_missing_is_named(done, house):
     run = house / "outputs" / "smoke"
     for name in ("tables/01_toy_x.csv", "html/01_toy.html", "runtime/01_toy.json"):
