@@ -81,10 +81,11 @@ def generate(profile: str, overrides: str, shard: int, of: int) -> None:
         raise D3SError(f"--shard {shard} --of {of}: workers are numbered 0 to {of - 1}; give one of these numbers.")
     from d3s_utils.generation.make import generate_dataset, is_complete
     from d3s_utils.generation.shards import shards
+    from d3s_utils.generation.world import open_world
     from d3s_utils.ground.run import open_run
 
     run = open_run(profile, "01_generation", overrides)
-    manifest = generate_dataset(run, worker=shard, of=of)
+    manifest = generate_dataset(run, open_world(run.profile), worker=shard, of=of)
     folder = run.path("dataset")
     whole = is_complete(folder, shards(manifest, run.profile.dataset.shard_size))
     rest = "complete" if whole else "the shards of other workers are missing still"

@@ -21,7 +21,7 @@ from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.progress import Progress
 from d3s_utils.generation.shard import generate_shard
 from d3s_utils.generation.shards import Shard, count_missing, is_written, shard_path, shards
-from d3s_utils.generation.world import World, open_world
+from d3s_utils.generation.world import World
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table
 from d3s_utils.ground.run import Run
@@ -36,7 +36,7 @@ def print_line(line: str) -> None:
 
 def generate_dataset(
     run: Run,
-    world: World | None = None,
+    world: World,
     report: Callable[[str], None] = print_line,
     worker: int = 0,
     of: int = 1,
@@ -46,7 +46,7 @@ def generate_dataset(
     Kill it whenever you like and call it again: images that are there under their hash are kept, all others are drawn.
 
     Args:
-        world: the run's, where it is open already.
+        world: the run's.
         report: gets one line per shard.
         worker, of: this is worker 0 .. of-1 of several that share the shards among them, on one machine or many. Each
             makes every `of`-th shard; whoever finds all of them written writes card and sums.
@@ -54,7 +54,7 @@ def generate_dataset(
     Returns:
         The manifest.
     """
-    profile, folder, world = run.profile, run.path("dataset"), world or open_world(run.profile)
+    profile, folder = run.profile, run.path("dataset")
     manifest = build_manifest(profile, world)
     run.save(manifest, "manifest.parquet")
     _save_skipped(run, world, report)

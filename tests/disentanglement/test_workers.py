@@ -43,12 +43,13 @@ import numpy as np
 from d3s_utils.disentanglement import images
 from d3s_utils.disentanglement import stages
 from d3s_utils.generation import make
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import Run
 
 folder = Path(sys.argv[2])
 run = Run(load_profile("smoke", sys.argv[1]), "01_generation", folder)
-make.generate_dataset(run, report=lambda line: None)
+make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
 data = images.load_data(folder, run.profile)
 backbone = stages.fit_backbone(folder, run.profile, data)
 trained = stages.fit_split(folder, run.profile, data, backbone, "hsic@backbone")

@@ -8,6 +8,7 @@ import pytest
 
 from d3s_utils.generation import cluster, make, sums
 from d3s_utils.generation.shards import shards
+from d3s_utils.generation.world import open_world
 from d3s_utils.ground import paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
@@ -36,7 +37,7 @@ def serial(tiny_checkpoint, tmp_path_factory):
 
     torch.set_num_threads(1)
     run = run_in(tmp_path_factory.mktemp("serial"), tiny_checkpoint)
-    make.generate_dataset(run, report=lambda line: None)
+    make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     return sums.read_sums(run.path("dataset"))
 
 
@@ -50,6 +51,7 @@ from d3s_utils.generation import cluster
 from d3s_utils.generation import make
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import Run
+from d3s_utils.generation.world import open_world
 
 nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 10**8})
 doomed, other = (nodes.add_node(num_cpus=1, object_store_memory=10**8) for _ in range(2))
@@ -63,7 +65,7 @@ def report(line):
         print("one node killed", flush=True)
 
 run = Run(load_profile("smoke", sys.argv[1]), "01_generation", Path(sys.argv[2]))
-make.generate_dataset(run, report=report)
+make.generate_dataset(run, open_world(run.profile), report=report)
 print(len(lines), "shards", flush=True)
 while any(node["Alive"] for node in ray.nodes() if node["NodeID"] == doomed.node_id):
     time.sleep(0.1)  # the last shards may be quicker than the news
@@ -91,7 +93,7 @@ def test_a_node_killed_in_the_middle_leaves_the_same_dataset(serial, tiny_checkp
 
 def test_a_worker_skips_what_is_there(tiny_checkpoint, tmp_path, monkeypatch):
     run = run_in(tmp_path, tiny_checkpoint)
-    manifest = make.generate_dataset(run, report=lambda line: None)
+    manifest = make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     monkeypatch.setattr("d3s_utils.generation.cluster.generate_shard", lambda *args: pytest.fail("made again"))
     shard = shards(manifest, run.profile.dataset.shard_size)[0]
     assert cluster.make_shard(run.profile, str(run.path("dataset")), shard) == shard.name

@@ -60,7 +60,7 @@ class Brush:
         """Manifest, the image_ids that were drawn, and the bytes of every image."""
         self.seeds.clear()
         run = run_in(folders / "run", load_profile(folders / "mine.yaml", more))
-        manifest = make.generate_dataset(run, report=silent)
+        manifest = make.generate_dataset(run, open_world(run.profile), report=silent)
         drawn = set(manifest["image_id"][manifest["seed"].isin(self.seeds)])
         held = read_dataset(run.path("dataset"), "val", ["image_id", "image", "guide", "nsfw"])
         assert list(held["image_id"]) == list(manifest["image_id"]) and held["nsfw"].eq(False).all()

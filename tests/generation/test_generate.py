@@ -31,7 +31,7 @@ def alone(overrides, tmp_path_factory):
     """The sums of a dataset that one worker made."""
     torch.set_num_threads(1)
     run = Run(load_profile("smoke", overrides), "01_generation", tmp_path_factory.mktemp("alone"))
-    make.generate_dataset(run, report=lambda line: None)
+    make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     return (run.folder / "dataset" / NAME).read_text()
 
 

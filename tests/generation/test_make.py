@@ -16,7 +16,7 @@ from d3s_utils.diffusion import draw, load
 from d3s_utils.generation import make
 from d3s_utils.generation.dataset import load_guides, load_images, read_dataset
 from d3s_utils.generation.guides import object_masks
-from d3s_utils.generation.world import open_photos
+from d3s_utils.generation.world import open_photos, open_world
 from d3s_utils.ground import paths
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
@@ -32,7 +32,7 @@ def finished(profile, tmp_path_factory):
     """A run that nobody disturbed, and its manifest."""
     torch.set_num_threads(1)
     run = run_in(tmp_path_factory.mktemp("finished"), profile)
-    return run, make.generate_dataset(run, report=silent)
+    return run, make.generate_dataset(run, open_world(run.profile), report=silent)
 
 
 def contents(folder):
@@ -57,7 +57,7 @@ def test_a_finished_dataset_is_left_alone(finished, monkeypatch):
     monkeypatch.setattr(
         "d3s_utils.generation.make.load_generator", lambda profile: pytest.fail("nothing is left to generate")
     )
-    make.generate_dataset(run)
+    make.generate_dataset(run, open_world(run.profile))
     assert contents(run.folder) == before
 
 
@@ -81,9 +81,10 @@ from d3s_utils.diffusion import precision
 from d3s_utils.generation import samples
 from d3s_utils.ground import run as runs
 from d3s_utils.ground import profile
+from d3s_utils.generation.world import open_world
 from pathlib import Path
 settings = profile.load_profile("smoke", sys.argv[2])
-make.generate_dataset(runs.Run(settings, "01_generation", Path(sys.argv[1])))
+make.generate_dataset(runs.Run(settings, "01_generation", Path(sys.argv[1])), open_world(settings))
 """
 
 
@@ -103,7 +104,7 @@ def test_kill_9_and_resume_gives_the_same_bytes(finished, profile, tmp_path):
     survivors = {path: path.stat().st_mtime_ns for path in data.glob("*.parquet")}
     (data / ".val-00002-of-00003.parquet.123.part").write_bytes(b"half a shard")
     lines = []
-    make.generate_dataset(run_in(tmp_path, profile), report=lines.append)
+    make.generate_dataset(run_in(tmp_path, profile), open_world(profile), report=lines.append)
     assert len(lines) == 3 - len(survivors), "finished shards are not made again"
     assert all(path.stat().st_mtime_ns == written for path, written in survivors.items())
     assert contents(tmp_path) == contents(finished[0].folder)
@@ -122,7 +123,7 @@ def begin(folder, overrides, started):
     run = run_in(folder, load_profile("smoke", overrides))
     load.load_generator(run.profile)
     started.set()
-    make.generate_dataset(run, report=silent)
+    make.generate_dataset(run, open_world(run.profile), report=silent)
 
 
 def test_twenty_kills_at_random_moments_leave_the_same_sums(profile, tmp_path):
@@ -164,26 +165,26 @@ def test_twenty_kills_at_random_moments_leave_the_same_sums(profile, tmp_path):
 
 def test_shards_made_with_other_settings_are_made_again(finished, tiny_checkpoint, tmp_path):
     old = run_in(tmp_path, small_profile(tiny_checkpoint, "generator.guidance=1.0"))
-    make.generate_dataset(old, report=silent)
+    make.generate_dataset(old, open_world(old.profile), report=silent)
     (tmp_path / "dataset/data/val-00007-of-00009.parquet").write_bytes(b"of a larger dataset, long ago")
     lines = []
-    make.generate_dataset(run_in(tmp_path, finished[0].profile), report=lines.append)
+    make.generate_dataset(run_in(tmp_path, finished[0].profile), open_world(finished[0].profile), report=lines.append)
     assert len(lines) == 3 and contents(tmp_path) == contents(finished[0].folder)
 
 
 def test_a_damaged_shard_is_made_again(finished, profile, tmp_path):
     run = run_in(tmp_path, profile)
-    make.generate_dataset(run, report=silent)
+    make.generate_dataset(run, open_world(run.profile), report=silent)
     shard = tmp_path / "dataset/data/val-00001-of-00003.parquet"
     shard.write_bytes(shard.read_bytes()[:1000])
     lines = []
-    make.generate_dataset(run, report=lines.append)
+    make.generate_dataset(run, open_world(run.profile), report=lines.append)
     assert len(lines) == 1 and contents(tmp_path) == contents(finished[0].folder)
 
 
 def test_text_to_image_mode_plans_and_draws_without_guides(tiny_checkpoint, tmp_path):
     profile = small_profile(tiny_checkpoint, "generator.mode=text2img")
-    manifest = make.generate_dataset(run_in(tmp_path, profile), report=silent)
+    manifest = make.generate_dataset(run_in(tmp_path, profile), open_world(profile), report=silent)
     assert (manifest["guide_kind"] == "none").all() and (manifest["strength"] == 1).all()
     images, rows = load_images(tmp_path / "dataset", "val")
     stock = draw.text_to_image(
@@ -197,7 +198,7 @@ def test_text_to_image_mode_plans_and_draws_without_guides(tiny_checkpoint, tmp_
 def test_inpainting_keeps_the_objects_own_pixels(checkpoint, guide, request, tmp_path):
     """With a checkpoint made for it, nine channels, and with an ordinary one."""
     profile = small_profile(request.getfixturevalue(checkpoint), f"generator.mode=inpainting generator.guide={guide}")
-    make.generate_dataset(run_in(tmp_path, profile), report=silent)
+    make.generate_dataset(run_in(tmp_path, profile), open_world(profile), report=silent)
     images, rows = load_images(tmp_path / "dataset", "val")
     guides, photos = load_guides(tmp_path / "dataset", "val")[0], open_photos(profile)
     places = object_masks(rows, photos)
@@ -208,7 +209,8 @@ def test_inpainting_keeps_the_objects_own_pixels(checkpoint, guide, request, tmp
 def test_the_safety_checker_flags_and_never_blanks(tiny_censor, tiny_checkpoint, tmp_path):
     free, flagged = tmp_path / "free", tmp_path / "flagged"
     for folder, checkpoint in ((free, tiny_checkpoint), (flagged, tiny_censor)):
-        make.generate_dataset(run_in(folder, small_profile(checkpoint)), report=silent)
+        profile = small_profile(checkpoint)
+        make.generate_dataset(run_in(folder, profile), open_world(profile), report=silent)
     images, _ = load_images(free / "dataset", "val")
     assert np.array_equal(load_images(flagged / "dataset", "val")[0], images) and images.any(axis=(1, 2, 3)).all()
     assert read_dataset(flagged / "dataset", "val", ["nsfw"])["nsfw"].eq(True).all()

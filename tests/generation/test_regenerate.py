@@ -35,7 +35,7 @@ def run(overrides, tmp_path, monkeypatch):
 
 
 def test_an_image_alone_is_the_one_of_the_dataset(run, overrides, capsys):
-    plan = make.generate_dataset(run, report=lambda line: None)
+    plan = make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     image_id = plan["image_id"].iloc[13]
     again = regenerate(run.profile, image_id)
     assert again.matches and again.stored_hash == again.row["recipe_hash"] and again.row["image_id"] == image_id
@@ -46,7 +46,7 @@ def test_an_image_alone_is_the_one_of_the_dataset(run, overrides, capsys):
 
 
 def test_another_guidance_makes_another_image_and_says_so(run, overrides, capsys):
-    plan = make.generate_dataset(run, report=lambda line: None)
+    plan = make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     more = f"{overrides} generator.guidance=9"
     assert main(["regenerate", plan["image_id"].iloc[0], "--profile", "smoke", "--set", more]) == 1
     assert "made from other settings, pictures or code" in capsys.readouterr().out
@@ -62,7 +62,7 @@ def test_without_a_dataset_the_image_is_made_all_the_same(run, overrides, tmp_pa
 
 
 def test_an_image_is_found_in_whatever_shards_are_left(run, overrides, capsys):
-    plan = make.generate_dataset(run, report=lambda line: None)
+    plan = make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     first, *others = sorted((run.folder / "dataset" / "data").iterdir())
     for shard in others:
         shard.unlink()

@@ -30,7 +30,7 @@ SMALL = (
 def released(tiny_checkpoint, tmp_path_factory):
     profile = load_profile("smoke", f"generator.model={tiny_checkpoint} {SMALL}")
     run = Run(profile, "01_generation", tmp_path_factory.mktemp("release"))
-    make.generate_dataset(run, report=lambda line: None)
+    make.generate_dataset(run, open_world(run.profile), report=lambda line: None)
     return run.path("dataset")
 
 

@@ -9,7 +9,7 @@ from tiny_run import run_in, silent, small_profile
 
 from d3s_utils.diffusion import draw, load
 from d3s_utils.generation import make, samples
-from d3s_utils.generation.world import open_photos
+from d3s_utils.generation.world import open_photos, open_world
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def finished(tiny_checkpoint, tmp_path_factory):
     """A run and its manifest."""
     torch.set_num_threads(1)
     run = run_in(tmp_path_factory.mktemp("finished"), small_profile(tiny_checkpoint))
-    return run, make.generate_dataset(run, report=silent)
+    return run, make.generate_dataset(run, open_world(run.profile), report=silent)
 
 
 def test_samples_are_balanced_and_the_first_stay(finished):

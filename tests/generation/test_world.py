@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from d3s_utils.generation.world import natural_arrays, open_backgrounds, open_photos
+from d3s_utils.generation.world import natural_arrays, open_backgrounds, open_photos, open_world
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.words import BACKGROUNDS, HABITS
@@ -191,7 +191,7 @@ def test_a_run_names_what_it_left_out(folders, tiny_checkpoint):
     sets = f"generator.model={tiny_checkpoint} generator.size=32 generator.steps=4 dataset.train_per_cell=1"
     profile = load_profile(folders / "mine.yaml", f"{sets} dataset.val_per_cell=1 device=cpu")
     run, said = Run(profile, "01_generation", folders / "run"), []
-    generate_dataset(run, report=said.append)
+    generate_dataset(run, open_world(run.profile), report=said.append)
     assert (folders / "run" / "skipped.csv").read_text() == (
         "source,file,reason\nforegrounds,train/my_dog/2.png,is empty\n"
     )
