@@ -25,20 +25,18 @@ def write_card(folder: Path, manifest: pd.DataFrame, profile: Profile, terms: Te
     counts = manifest.groupby("split", sort=False).size()
     files = "\n".join(f"      - split: {split}\n        path: data/{split}-*" for split in counts.index)
     sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
-    return write_text(
-        Path(folder) / "README.md",
-        CARD.format(
-            name=profile.name,
-            files=files,
-            size=_size_category(len(manifest)),
-            sizes=sizes,
-            classes=", ".join(manifest["class_name"].unique()),
-            backgrounds=", ".join(manifest["background"].unique()),
-            license=terms.licence,
-            licences="\n".join(f"* {line}" for line in terms.lines),
-            **_generator_words(profile),
-        ),
+    text = CARD.format(
+        name=profile.name,
+        files=files,
+        size=_size_category(len(manifest)),
+        sizes=sizes,
+        classes=", ".join(manifest["class_name"].unique()),
+        backgrounds=", ".join(manifest["background"].unique()),
+        license=terms.licence,
+        licences="\n".join(f"* {line}" for line in terms.lines),
+        **_generator_words(profile),
     )
+    return write_text(Path(folder) / "README.md", text)
 
 
 CARD = """---

@@ -56,8 +56,8 @@ def generate_dataset(
     """
     profile, folder = run.profile, run.path("dataset")
     manifest = build_manifest(profile, world)
-    run.save(manifest, "manifest.parquet")
     _save_skipped(run, world, report)
+    run.save(manifest, "manifest.parquet")
     planned = shards(manifest, profile.dataset.shard_size)
     if of == 1:  # else what is half-written may be another worker's, at work
         remove_parts(folder)
