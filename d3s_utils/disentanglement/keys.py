@@ -65,7 +65,7 @@ def split_key(profile: Profile, data: Data, start: dict, method: str) -> dict:
     """
     way = method_of(method, profile)
     module, row = table.penalty_module(way.penalty), table.penalty_row(way.penalty)
-    turns = {name: getattr(way.turns, name) for name in TURNS if row.learns or name != "critic_steps"}
+    turns = {name: getattr(way.turns, name) for name in TURNS if row.learns or not name.startswith("critic_")}
     if way.whole:
         names, inputs = [*OF_SPLIT, "workers"], {"threads": profile.threads}
     else:

@@ -152,6 +152,8 @@ class Turns(Settings):
     warmup_lr: Positive = 0.05
     steps: Count = 400  # steps of the encoder against the penalty (authors' code: 19 600)
     critic_steps: Count = 5  # steps of the critic before each of the encoder (authors' code: 4)
+    # batches of recent features that the critics learn from, in the encoder's own step; 0: from images of their own
+    critic_memory: Whole = 0
     batch_size: Count = 256  # D3S images per step, and as many natural ones (paper: 32)
     lr: Positive = 0.002  # Adam, encoder and critic
     lr_low: Positive = 0.0  # where the cosine of `lr` ends

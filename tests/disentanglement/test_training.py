@@ -73,6 +73,27 @@ def test_a_critics_turn_leaves_the_encoder_alone_and_the_encoders_turn_the_criti
     assert not torch.equal(critic[0], encoder[0]) and torch.equal(critic[1], encoder[1])
 
 
+def test_with_a_memory_critics_learn_inside_the_encoders_turn_from_recent_batches():
+    settings = replace(SETTINGS, warmup=1, steps=4, critic_steps=3, critic_memory=2)
+    training = game("wasserstein", settings)
+    learner = training.learner
+    assert learner.turns == ["warm-up"] + ["encoder"] * 4
+    before = learner.penalty.fg.critic[0].weight.detach().clone()
+    history = pd.DataFrame(train(training))
+    assert history["fg_critic"].notna().sum() == history["fg_penalty"].notna().sum() == 4
+    assert not torch.equal(before, learner.penalty.fg.critic[0].weight)
+    assert len(learner.memory) == 2 and not learner.memory[0].fg.requires_grad
+    assert game("hsic", settings).learner.turns == learner.turns
+
+
+def test_a_killed_training_with_a_memory_goes_on_with_it(tmp_path):
+    settings = replace(SETTINGS, warmup=1, steps=6, critic_memory=3)
+    whole = list(train(game("wasserstein", settings)))
+    progress = Progress(tmp_path / "notes.pt", "key", every=1)
+    list(islice(train(game("wasserstein", settings), progress), 4))
+    assert list(train(game("wasserstein", settings), progress)) == whole
+
+
 def test_every_step_reports_one_flat_dict_of_numbers():
     history, _, _ = fit("wasserstein", steps=3)
     assert history["step"].tolist() == list(range(10 + 3 * 3))
