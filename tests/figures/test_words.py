@@ -124,6 +124,7 @@ DRAWN = {
     ),
     "dial": lambda: spurious.plot_dial(READ, [("none", "fg"), ("none", "bg")], chance=10.0),
     "sides": lambda: spurious.plot_sides(READ[READ["correlation"] == 1.0], chance=10.0),
+    "loudness": lambda: spurious.plot_loudness(READ.assign(loudness=READ["correlation"]), chance=10.0),
 }  # fmt: skip
 SAY_IT = {
     "label rates": "country",
@@ -145,6 +146,7 @@ SAY_IT = {
     "movement": "country features",
     "dial": "none, country features",
     "sides": "When class and country always went together",
+    "loudness": "country part multiplied by (1: both parts of equal variance)",
 }
 
 
