@@ -112,6 +112,9 @@ DRAWN = {
     "decomposition": lambda: evaluation.plot_decomposition(
         pd.DataFrame({"part": PARTS, "points": [90.0, 5.0, 30.0, 5.0, 50.0], "low": 1.0, "high": 99.0})
     ),
+    "two by two": lambda: evaluation.plot_two_by_two(
+        rows(MEASURED, style=("natural", "generated"), background=("habitual", "uniform"))
+    ),
     "head curves": lambda: disentanglement.plot_head_curves(HISTORY),
     "penalty curves": lambda: disentanglement.draw_training({"hsic": HISTORY}),
     "heads": lambda: disentanglement.plot_head_accuracy(rows(MEASURED, method=("hsic",), head=("label", "background"))),
@@ -138,6 +141,7 @@ SAY_IT = {
     "class gaps": "Which classes rest on their country?",
     "habit curve": "D3S, unusual countries",
     "decomposition": "unusual\ncountry",
+    "two by two": "any country alike",
     "head curves": "country, from country features",
     "heads": "country, from country features",
     "penalty curves": "class in country features",
