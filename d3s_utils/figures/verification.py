@@ -104,7 +104,7 @@ def plot_rule_errors(errors: pd.DataFrame, ax: Axes | None = None) -> Axes:
         label = f"{kind} (of {int(rows['n'].iloc[0])} images)"
         rows = rows.assign(rule=[RULES[rule].title for rule in rows["rule"]])
         interval_dots(rows, "rule", "share", ax=ax, color=color, label=label, shift=shift)
-    title = f"What each rule gets wrong\n{voters(errors)}, whose truth is known"
+    title = f"What each rule gets wrong\n{voters(errors)}, held against the judge in whose eyes they see"
     ax.set(xlabel="share of those images (%)", xlim=(-1, None), title=title)
     return legend_below(ax, 2)
 

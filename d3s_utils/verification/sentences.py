@@ -36,16 +36,16 @@ def _listed(parts: list[str]) -> str:
 
 
 def refused(errors: pd.DataFrame) -> str:
-    """How many images whose labels are both there each rule refuses.
+    """How many images each rule refuses in which the judge behind the votes sees both labels.
 
     Args:
         errors: `acceptance.rule_errors`.
     """
     rows = errors[errors["kind"] == "refused though there"]
     if not rows["n"].max() > 0:
-        return "No image shows both labels, so no rule could refuse one that does."
+        return "The judge behind the votes sees both labels in no image, so no rule could refuse one."
     shares = [f"{RULES[row.rule].title} refuses **{row.share:.1f} %**" for row in rows.itertuples()]
-    return f"Of the {rows['n'].max()} images whose labels are both there, {_listed(shares)}."
+    return f"Of the {rows['n'].max()} images in which the judge behind the votes sees both labels, {_listed(shares)}."
 
 
 def rule_gain(wrong: pd.DataFrame) -> str:

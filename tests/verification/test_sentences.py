@@ -29,10 +29,11 @@ def test_refusals_count_the_images_that_show_both_labels():
     errors = shares(kind="refused though there", share=[40.0, 1.0, 0.5], n=942)
     said = sentences.refused(errors)
     assert (
-        said.startswith("Of the 942 images") and "majority refuses **1.0 %** and Dawid-Skene refuses **0.5 %**" in said
+        said.startswith("Of the 942 images in which the judge behind the votes sees both")
+        and "majority refuses **1.0 %** and Dawid-Skene refuses **0.5 %**" in said
     )
-    assert sentences.refused(errors.assign(n=0)).startswith("No image shows both labels")
-    assert sentences.refused(errors.head(0)).startswith("No image shows both labels")
+    assert sentences.refused(errors.assign(n=0)).startswith("The judge behind the votes sees both labels in no image")
+    assert sentences.refused(errors.head(0)).startswith("The judge behind the votes sees both labels in no image")
 
 
 def test_a_gain_is_sure_only_where_its_whole_interval_says_so():
