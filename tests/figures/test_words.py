@@ -67,8 +67,8 @@ DRAWN = {
         rows(RATES, question=QUESTIONS, strength=(0.5, 0.9))
     ),
     "realism": lambda: generation.plot_realism(
-        rows({"distance": 5.0, "low": 4.0, "high": 6.0, "n": 9, "features": "judge", "metric": "FID"},
-             set=("photographs, held out", "D3S", "guides")), "FID"
+        rows({"distance": 5.0, "low": 4.0, "high": 6.0, "n": 9, "features": "judge", "metric": "FID",
+              "reference": "natural images"}, set=("photographs, held out", "D3S", "guides")), "FID"
     ),
     "diversity": lambda: generation.plot_diversity(
         rows({"distance": 90.0, "low": 80.0, "high": 99.0},
