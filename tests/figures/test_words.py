@@ -77,6 +77,9 @@ DRAWN = {
     "acceptance by rule": lambda: verification.plot_acceptance_by_rule(
         rows(VOTED | {"accepted": 90.0}, rule=("unanimity", "majority"), question=QUESTIONS)
     ),
+    "paper rule": lambda: verification.plot_paper_rule(
+        rows(VOTED | {"accepted": 90.0, "asked": 40.0}, way=("the paper's rule", "majority")), paper=85.0
+    ),
     "acceptance by votes": lambda: verification.plot_acceptance_by_votes(
         rows(VOTED | {"accepted": 90.0}, at_least=(1, 2), question=QUESTIONS)
     ),
