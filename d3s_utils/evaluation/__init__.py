@@ -2,15 +2,14 @@
 once for every image of every set, and the answers say how much accuracy is lost, where, and to what.
 """
 
+from d3s_utils.evaluation.decomposition import PARTS, decompose, of_order, two_by_two
+from d3s_utils.evaluation.findings import headline
 from d3s_utils.evaluation.gaps import (
-    PARTS,
     ZOO_MEAN,
     accuracy_by_rule,
     accuracy_table,
-    decompose,
     gap_table,
     habit_curve,
-    headline,
     with_zoo_mean,
 )
 from d3s_utils.evaluation.mistakes import (
@@ -45,9 +44,11 @@ __all__ = [
     "headline",
     "home_order",
     "models_of",
+    "of_order",
     "of_set",
     "open_sets",
     "training_histories",
+    "two_by_two",
     "usual_backgrounds",
     "with_zoo_mean",
     "zoo_of",

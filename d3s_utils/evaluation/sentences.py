@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from d3s_utils.evaluation.decomposition import BACKGROUND_FIRST, SHAPLEY, STYLE_FIRST
 from d3s_utils.evaluation.gaps import ZOO_MEAN
 from d3s_utils.ground.claims import row_of
 
@@ -62,27 +63,33 @@ def control(without: pd.DataFrame, gaps: pd.DataFrame) -> str:
     )
 
 
-def decomposed(parts: pd.DataFrame, accuracies: pd.DataFrame, voters: str) -> str:
-    """Where the points go, and what staged images without habit say of the background's part.
+def decomposed(parts: pd.DataFrame, voters: str) -> str:
+    """Where the points go, how much of that depends on which change is made first, and by how much the two interact.
 
     Args:
-        parts: `gaps.decompose`, the zoo's mean among the models.
-        accuracies: `gaps.accuracy_table` by model and dataset.
+        parts: `decomposition.decompose`, the zoo's mean among the models.
         voters: who accepted the images, in words.
     """
-    drop = parts[parts["model"] == ZOO_MEAN].set_index("part")["points"]
-    text = f"Of {drop['natural'] - drop['d3s']:.1f} points "
-    if pd.isna(drop["background"]):
+    zoo = parts[parts["model"] == ZOO_MEAN].set_index(["part", "order"])
+    drop = zoo["points"]
+    text = f"Of {drop['natural', ''] - drop['d3s', '']:.1f} points "
+    if pd.isna(drop["background", SHAPLEY]):
         return text + (
             "the share of style and background is not known, because nobody knows the backgrounds of these natural "
-            f"images; wrong labels take {drop['labels']:.1f} (acceptance by {voters})."
+            f"images; wrong labels take {drop['labels', '']:.1f} (acceptance by {voters})."
         )
-    text += (
-        f"the style takes {drop['style']:.1f}, the unusual background **{drop['background']:.1f}** and wrong labels "
-        f"{drop['labels']:.1f} (acceptance by {voters})."
+    both = zoo.loc[("interaction", "")]
+    return (
+        f"{text}the unusual background takes **{_points(zoo, 'background')}**, the style {_points(zoo, 'style')} and "
+        f"wrong labels {drop['labels', '']:.1f} (acceptance by {voters}). These are means over two orders: with the "
+        f"style changed first the background costs {drop['background', STYLE_FIRST]:.1f} and the style "
+        f"{drop['style', STYLE_FIRST]:.1f}, with the background changed first "
+        f"{drop['background', BACKGROUND_FIRST]:.1f} and {drop['style', BACKGROUND_FIRST]:.1f}. The difference is "
+        f"their interaction, {both['points']:.1f} points ({both['low']:.1f} to {both['high']:.1f})."
     )
-    uniform = row_of(accuracies, model=ZOO_MEAN, dataset="natural-uniform")
-    if not uniform:
-        return text
-    price = drop["natural"] - uniform["accuracy"]
-    return f"{text} Staged images, with no generator involved, put the price of the background at {price:.1f} points."
+
+
+def _points(zoo: pd.DataFrame, part: str) -> str:
+    """ "51.0 points (48.1 to 53.9)", the mean of both orders."""
+    row = zoo.loc[(part, SHAPLEY)]
+    return f"{row['points']:.1f} points ({row['low']:.1f} to {row['high']:.1f})"

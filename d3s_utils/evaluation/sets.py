@@ -16,15 +16,13 @@ import pandas as pd
 from d3s_utils.data.sources import Photos
 from d3s_utils.evaluation.predict import ImageSet
 from d3s_utils.generation.dataset import load_images
-from d3s_utils.generation.world import natural_arrays, open_photos
+from d3s_utils.generation.world import NO_HABIT, natural_arrays, open_photos
 from d3s_utils.ground.columns import require_columns
 from d3s_utils.ground.files import read_table
 from d3s_utils.ground.run import Run
 from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.words import BACKGROUNDS
 
 NATURAL, UNIFORM, D3S = "natural", "natural-uniform", "d3s"
-NO_HABIT = 1 / len(BACKGROUNDS)  # how often a class without habit is on its usual background
 _RENDERING = threading.Lock()
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.evaluation.gaps import PARTS, ZOO_MEAN
+from d3s_utils.evaluation.decomposition import PARTS
+from d3s_utils.evaluation.gaps import ZOO_MEAN
 from d3s_utils.evaluation.predict import ImageSet
 from d3s_utils.evaluation.sets import D3S, NATURAL, SETS, UNIFORM
 from d3s_utils.figures.shapes import (
@@ -205,7 +206,7 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """A waterfall from natural images down to D3S: what the style, the background and wrong labels take away.
 
     Args:
-        parts: see `gaps.decompose`, the rows of one model.
+        parts: see `decomposition.of_order`, the rows of one model and one order.
     """
     ax = new_axis(ax)
     rows = parts.set_index("part")
@@ -234,8 +235,29 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ax.plot([position - 0.69, position + 0.31], [level, level], color=COLORS["chance"], linewidth=1)
             level = bottom
     ax.set_xticks(range(len(rows)), [worded(PART_NAMES[part]).replace(" ", "\n") for part in rows.index])
-    ax.set(ylabel="accuracy (%)", ylim=(0, 105), title="Where the accuracy goes (mean of the zoo)")
+    ax.set(ylabel="accuracy (%)", ylim=(0, 105), title="Where the accuracy goes (mean of the zoo, both orders)")
     ax.grid(False, axis="x")
+    return ax
+
+
+def plot_two_by_two(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """A line for natural images and one for generated ones, from habit to none; parallel lines do not interact.
+
+    Args:
+        cells: see `decomposition.two_by_two`, the rows of one model.
+    """
+    known = cells.dropna(subset=["accuracy"])
+    if len(known) < len(cells):
+        return nothing(ax, worded("nobody knows the {background} of these natural images, so the four do not exist"))
+    ax = new_axis(ax, width=5.6)
+    for style, color, shift in (("natural", COLORS["natural"], -0.02), ("generated", COLORS["d3s"], 0.02)):
+        rows = known[known["style"] == style].set_index("background").loc[["habitual", "uniform"]]
+        spread = np.clip([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0, None)
+        ax.errorbar(np.arange(2) + shift, rows["accuracy"], yerr=spread, fmt="o-", color=color, label=f"{style} images")
+    ax.set_xticks(range(2), [worded("{background} as usual for the class"), worded("any {background} alike")])
+    ax.set(xlim=(-0.3, 1.3), ylim=(0, 102), ylabel="accuracy, mean of the zoo (%)")
+    ax.set_title(worded("Style and {background}, each alone and both"))
+    ax.legend(loc="lower left")
     return ax
 
 

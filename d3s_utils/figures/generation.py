@@ -164,16 +164,16 @@ def plot_label_rates(rates: pd.DataFrame, category: str, ax: Axes | None = None)
 
 
 def plot_realism(realism: pd.DataFrame, metric: str, ax: Axes | None = None) -> Axes:
-    """Distance from natural images, one row per set; bars are 95 % jackknife intervals. Left is nearer.
+    """Distance from the reference, one row per set; bars are 95 % intervals. Left is nearer.
 
     Args:
-        realism: see `distances.realism_table`.
+        realism: see `distances.realism_table`, with `reference` in words.
         metric: FID or KID.
     """
     table = realism[realism["metric"] == metric].reset_index(drop=True)
     ax = _colored_dots(table, "distance", ax)
-    space, n = table["features"].iloc[0], table["n"].iloc[0]
-    ax.set(xlabel=f"{metric}, features of the {space}\n{n} images a set", title="Distance from natural images")
+    space, n, reference = table[["features", "n", "reference"]].iloc[0]
+    ax.set(xlabel=f"{metric}, features of the {space}\n{n} images a set", title=f"Distance from {reference}")
     ax.set_xlim(left=min(0, 1.1 * table["low"].min()))
     return ax
 

@@ -1,4 +1,4 @@
-"""Figures of notebook 06: the pairing, the dial, and the two sides at full correlation."""
+"""Figures of notebook 06: the pairing, the dial, the two sides at full correlation, and what loudness does to them."""
 
 from __future__ import annotations
 
@@ -71,5 +71,27 @@ def plot_sides(summary: pd.DataFrame, ax: Axes | None = None, *, chance: float) 
         ax.plot(own["worst"], np.arange(len(own)) + shift, "x", color=color, markersize=6, label="worst class of them")
     chance_line(ax, chance, axis="x")
     ax.set(xlabel="accuracy (%)", xlim=(-2, 102), title=worded("When class and {background} always went together"))
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
+    return ax
+
+
+def plot_loudness(louder: pd.DataFrame, ax: Axes | None = None, *, chance: float) -> Axes:
+    """At full correlation: accuracy of heads on all features against how loud the background part is; 95 % bands.
+
+    Args:
+        louder: see `task.loudness`.
+        chance: in percent.
+    """
+    ax, away = new_axis(ax), louder[louder["side"] == "disagreeing"]
+    for number, (method, rows) in enumerate(away.groupby("method", sort=False)):
+        curve, color = rows.sort_values("loudness"), f"C{number}"
+        ax.fill_between(curve["loudness"], curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
+        ax.plot(curve["loudness"], curve["accuracy"], "o-", color=color, label=method)
+    chance_line(ax, chance)
+    factors = sorted(away["loudness"].unique())
+    ax.set(xscale="log", xlabel=worded("{background} part multiplied by (1: both parts of equal variance)"))
+    ax.set_xticks(factors, [f"{factor:g}" for factor in factors])
+    ax.minorticks_off()
+    ax.set(ylabel="accuracy where they disagree (%)", ylim=(-2, 102), title="A head follows the louder part")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     return ax

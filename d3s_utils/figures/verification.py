@@ -23,6 +23,7 @@ from d3s_utils.figures.shapes import (
     new_axis,
     worded,
 )
+from d3s_utils.verification.acceptance import PAPER, UNANIMITY
 from d3s_utils.verification.asking.task import Item, wording
 from d3s_utils.verification.effort import STOPS
 from d3s_utils.verification.rules import RULES
@@ -52,6 +53,23 @@ def plot_acceptance_by_rule(acceptance: pd.DataFrame, ax: Axes | None = None, *,
     low = 10 * np.floor(min(acceptance["low"].min(), 90) / 10)
     ax.set(xlabel="images accepted (%)", xlim=(low, 101), title=f"What {voters(acceptance)} accept")
     return legend_below(ax, 2)
+
+
+def plot_paper_rule(ways: pd.DataFrame, ax: Axes | None = None, *, paper: float) -> Axes:
+    """The share accepted by the paper's rule, with the paper's own number as a hollow diamond, and by others.
+
+    Args:
+        ways: see `acceptance.paper_rule`.
+        paper: the share that the paper accepted, in percent.
+    """
+    titles = {name: f"{rule.title}, both labels" for name, rule in RULES.items()}
+    titles |= {PAPER: PAPER, UNANIMITY: f"{UNANIMITY}, object alone"}
+    names = [f"{titles[row.way]}\n{row.asked:.0f} % of the images asked about" for row in ways.itertuples()]
+    ax = interval_dots(ways.assign(way=names), "way", "accepted", ax=new_axis(ax, height=2.8), color=COLORS["verified"])
+    style = {"markerfacecolor": "white", "markeredgecolor": COLORS["ink"], "color": "none"}
+    ax.plot(paper, list(ways["way"]).index(PAPER) + 0.2, "D", label="the paper's MTurk workers", **style)
+    ax.set(xlabel="images accepted (%)", xlim=(0, 101), title=f"What the rule accepts\nvotes of {voters(ways)}")
+    return legend_below(ax, 1)
 
 
 def _asked(question: str) -> str:
@@ -104,7 +122,7 @@ def plot_rule_errors(errors: pd.DataFrame, ax: Axes | None = None) -> Axes:
         label = f"{kind} (of {int(rows['n'].iloc[0])} images)"
         rows = rows.assign(rule=[RULES[rule].title for rule in rows["rule"]])
         interval_dots(rows, "rule", "share", ax=ax, color=color, label=label, shift=shift)
-    title = f"What each rule gets wrong\n{voters(errors)}, whose truth is known"
+    title = f"What each rule gets wrong\n{voters(errors)}, held against the judge in whose eyes they see"
     ax.set(xlabel="share of those images (%)", xlim=(-1, None), title=title)
     return legend_below(ax, 2)
 

@@ -3,7 +3,7 @@ image has a hash of all that it depends on; what is there under that hash is nev
 labels are there, guides are followed and images look real."""
 
 from d3s_utils.generation.dataset import load_guides, load_images, read_dataset
-from d3s_utils.generation.distances import diversity_table, photo_features, realism_table, sample_features
+from d3s_utils.generation.distances import diversity_table, photo_features, realism_table, sample_features, with_floor
 from d3s_utils.generation.following import follow_guides, follow_rates, follow_sweep
 from d3s_utils.generation.labels import judge_labels, label_rates
 from d3s_utils.generation.make import generate_dataset
@@ -11,7 +11,7 @@ from d3s_utils.generation.plan import build_manifest
 from d3s_utils.generation.samples import Samples, balanced_rows, load_samples, strength_sweep
 from d3s_utils.generation.spaces import open_features, open_judge
 from d3s_utils.generation.standard import lpips_table
-from d3s_utils.generation.world import World, open_backgrounds, open_photos, open_world
+from d3s_utils.generation.world import World, open_backgrounds, open_photos, open_world, reference_name, without_habit
 
 __all__ = [
     "Samples",
@@ -37,6 +37,9 @@ __all__ = [
     "photo_features",
     "read_dataset",
     "realism_table",
+    "reference_name",
     "sample_features",
     "strength_sweep",
+    "with_floor",
+    "without_habit",
 ]

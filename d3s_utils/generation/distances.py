@@ -6,8 +6,8 @@ images; both stand in every table. What was computed is kept in the run's cache.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from d3s_utils.data.sources import Photos
 from d3s_utils.generation.samples import Samples
 from d3s_utils.generation.spaces import FeatureSpace
-from d3s_utils.ground.cached import Tensors, cached
-from d3s_utils.ground.seeds import rng_for, seed_for
+from d3s_utils.ground.cached import Tensors, cached, digest
+from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.sources import code_of
-from d3s_utils.ground.stats import cluster_mean_ci
+from d3s_utils.ground.stats import cluster_mean_ci, percentiles
 
 GROUPS = 10  # of images, left out in turn by the jackknife
+DRAWS = 1000  # of the bootstrap
+HELD_OUT, WITH_HABIT = "photographs, held out", "photographs, with habit"
 CHUNK = 200  # photographs in memory at a time
 BESIDE = [kind.__module__ for kind in (FeatureSpace, Photos, Samples)]  # each has a key of its own
 
@@ -41,7 +43,7 @@ def photo_features(
         parts = [space.extract(photos.load(ids[start : start + CHUNK])) for start in range(0, len(ids), CHUNK)]
         return Tensors({"features": np.concatenate(parts)})
 
-    path = Path(folder) / "cache" / f"realism-{split}.safetensors"
+    path = Path(folder) / "cache" / f"realism-{split}-{digest(photos.key)}.safetensors"
     return cached(path, [space.key, photos.key_of(ids)], extract).tensors["features"].numpy(), table
 
 
@@ -76,25 +78,94 @@ def frechet(features: np.ndarray, reference: np.ndarray) -> float:
     return float(metric.compute())
 
 
-def kernel(features: np.ndarray, reference: np.ndarray, key: Sequence[object] = ("kid",)) -> float:
-    """Kernel distance (KID, cubic polynomial kernel), unbiased, of two sets of features, (N, D) and (M, D).
+def kernel(features: np.ndarray, reference: np.ndarray) -> float:
+    """Kernel distance (KID, cubic polynomial kernel), unbiased, of two sets of features, (N, D) and (M, D)."""
+    ones = np.ones((1, len(features))), np.ones((1, len(reference)))
+    return float(_kernel_of_draws(features, reference, *ones)[0])
 
-    One subset of min(N, M); `key` says which of the larger set.
+
+def _kernel_of_draws(
+    features: np.ndarray, reference: np.ndarray, drawn: np.ndarray, reference_drawn: np.ndarray
+) -> np.ndarray:
+    """The kernel distance of each of R draws of both sets, (R,).
+
+    Args:
+        drawn, reference_drawn: how often each image is in each draw, (R, N) and (R, M). An image that is drawn twice is
+            no pair of images, which would make a set look nearer to itself than it is.
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
+    a, b = (values.astype(np.float64) for values in (features, reference))
 
-    size = min(len(features), len(reference))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps the features in memory, as it should
-        metric = KernelInceptionDistance(_Passthrough(features.shape[1]), subsets=1, subset_size=size)
-    metric.update(torch.from_numpy(reference).double(), real=True)
-    metric.update(torch.from_numpy(features).double(), real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(*key))
-        return float(metric.compute()[0])
+    def within(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        similar = _similar(x, x)
+        np.fill_diagonal(similar, 0)
+        return ((weights @ similar) * weights).sum(1) / (weights.sum(1) ** 2 - (weights**2).sum(1))
+
+    between = ((drawn @ _similar(a, b)) * reference_drawn).sum(1) / (drawn.sum(1) * reference_drawn.sum(1))
+    return within(a, drawn) + within(b, reference_drawn) - 2 * between
 
 
-DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"FID": frechet, "KID": kernel}
+def _similar(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _frechet_left_out(features: np.ndarray, reference: np.ndarray, seed: int) -> np.ndarray:
+    """The distance, then with each of G groups of images left out, then with each of G groups of the reference."""
+    groups = min(GROUPS, len(features), len(reference))
+    of_image, of_reference = (
+        rng_for(seed, *key).permutation(size) % groups
+        for key, size in ((("jackknife",), len(features)), (("jackknife", "reference"), len(reference)))
+    )
+    fewer = [frechet(features[of_image != number], reference) for number in range(groups)]
+    nearer = [frechet(features, reference[of_reference != number]) for number in range(groups)]
+    return np.array([frechet(features, reference), *fewer, *nearer])
+
+
+def _kernel_redrawn(features: np.ndarray, reference: np.ndarray, seed: int) -> np.ndarray:
+    """The distance, then that of `DRAWS` bootstrap draws of both sets; images in the same place are drawn together."""
+    drawn, reference_drawn = (
+        rng_for(seed, *key).multinomial(size, np.full(size, 1 / size), size=DRAWS).astype(float)
+        for key, size in ((("bootstrap",), len(features)), (("bootstrap", "reference"), len(reference)))
+    )
+    return np.array([kernel(features, reference), *_kernel_of_draws(features, reference, drawn, reference_drawn)])
+
+
+def _jackknife(values: np.ndarray) -> tuple[float, float, float]:
+    """The whole sample's value (the first) and its 95 % interval by the delete-a-group jackknife of both sets."""
+    whole, parts = values[0], values[1:].reshape(2, -1)
+    groups = parts.shape[1]
+    spread = np.sum((parts - parts.mean(axis=1, keepdims=True)) ** 2) * (groups - 1) / groups
+    return float(whole), float(whole - 1.96 * np.sqrt(spread)), float(whole + 1.96 * np.sqrt(spread))
+
+
+def _bootstrap(values: np.ndarray) -> tuple[float, float, float]:
+    """The value (the first) and its 95 % interval from the bootstrap draws behind it."""
+    low, high = percentiles(values[1:])
+    return float(values[0]), float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A distance between sets: itself and with both sets redrawn, and the interval that follows from these."""
+
+    values: Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+    interval: Callable[[np.ndarray], tuple[float, float, float]]
+
+
+DISTANCES = {"FID": Distance(_frechet_left_out, _jackknife), "KID": Distance(_kernel_redrawn, _bootstrap)}
+
+
+def with_floor(sets: Mapping[str, tuple[np.ndarray, pd.DataFrame]], floor: np.ndarray) -> dict[str, np.ndarray]:
+    """Features by name, those first that show how near held-out pictures like the reference come.
+
+    Args:
+        sets: `HELD_OUT` natural images, D3S and guides.
+        floor: of pictures like the reference. Where the natural images are others, they come last, as `WITH_HABIT`.
+    """
+    features = {name: values for name, (values, _) in sets.items()}
+    natural = features.pop(HELD_OUT)
+    if np.array_equal(natural, floor):
+        return {HELD_OUT: floor} | features
+    return {HELD_OUT: floor} | features | {WITH_HABIT: natural}
 
 
 def realism_table(
@@ -114,10 +185,10 @@ def realism_table(
 def compare_sets(
     sets: Mapping[str, np.ndarray], reference: np.ndarray, space: str, seed: int, baseline: str | None = None
 ) -> pd.DataFrame:
-    """Distance of several sets of images from a reference set of photographs.
+    """Distance of several sets of images from a reference set.
 
-    All sets are cut to the size of the smallest, because these distances shrink as sets grow. Intervals come from a
-    jackknife over 10 groups of images, the reference held fixed.
+    All sets are cut to the size of the smallest, because these distances shrink as sets grow. Intervals take the chance
+    in both sets into account: of FID by a jackknife over 10 groups of each, of KID by a bootstrap of both.
 
     Args:
         sets: features (N, D) by name.
@@ -126,17 +197,16 @@ def compare_sets(
 
     Returns:
         `set`, `metric` (FID, KID), `distance`, `low`, `high`; `gap`, `gap_low`, `gap_high` (baseline minus set: how
-        much nearer the set is to photographs), `n`, `n_reference`, `features`.
+        much nearer the set is to the reference), `n`, `n_reference`, `features`.
     """
     n = min(map(len, sets.values()))
     cut = {name: values[_some(len(values), n, seed)] for name, values in sets.items()}
-    group = rng_for(seed, "jackknife").permutation(n) % min(GROUPS, n)
     rows = []
-    for metric, distance in DISTANCES.items():
-        left_out = {name: _leave_out(distance, values, reference, group) for name, values in cut.items()}
-        for name, values in left_out.items():
-            gap = (np.nan,) * 3 if baseline is None else _jackknife(left_out[baseline] - values)
-            rows.append((name, metric, *_jackknife(values), *gap, n, len(reference), space))
+    for metric, row in DISTANCES.items():
+        measured = {name: row.values(values, reference, seed) for name, values in cut.items()}
+        for name, values in measured.items():
+            gap = (np.nan,) * 3 if baseline is None else row.interval(measured[baseline] - values)
+            rows.append((name, metric, *row.interval(values), *gap, n, len(reference), space))
     names = ["set", "metric", "distance", "low", "high", "gap", "gap_low", "gap_high", "n", "n_reference", "features"]
     return pd.DataFrame(rows, columns=names)
 
@@ -144,19 +214,6 @@ def compare_sets(
 def _some(size: int, n: int, seed: int) -> np.ndarray:
     """`n` of `size` positions, in order; the same for every set of this size, so that pairs stay pairs."""
     return np.sort(rng_for(seed, "equal sets", size).permutation(size)[:n])
-
-
-def _leave_out(distance: Callable, features: np.ndarray, reference: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """The distance with every image, then with each group of images left out."""
-    kept = [features, *(features[group != number] for number in np.unique(group))]
-    return np.array([distance(part, reference) for part in kept])
-
-
-def _jackknife(values: np.ndarray) -> tuple[float, float, float]:
-    """The whole sample's value (the first) and its 95 % interval by the delete-a-group jackknife."""
-    whole, parts = values[0], values[1:]
-    error = np.sqrt((len(parts) - 1) / len(parts) * np.sum((parts - parts.mean()) ** 2))
-    return float(whole), float(whole - 1.96 * error), float(whole + 1.96 * error)
 
 
 def diversity_table(sets: Mapping[str, tuple[np.ndarray, pd.DataFrame]], space: str, seed: int) -> pd.DataFrame:

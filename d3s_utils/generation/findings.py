@@ -19,7 +19,7 @@ def headline(
         plan: the manifest.
         rates: `labels.label_rates` of all images.
         follow, own: `following.follow_rates` of the sweep over strengths, and at the run's own strength.
-        distances: `distances.realism_table` with the guides as baseline.
+        distances: `distances.realism_table` with the guides as baseline, and `reference` in words.
     """
     size = {"images": len(plan), "n": len(plan)}
     found = [finding("dataset_images", "", size, "images", PAPER_SIZE, why="as many as the profile asks for")]
@@ -47,8 +47,8 @@ def _guide_rows(follow: pd.DataFrame, own: pd.DataFrame) -> list[Claim]:
 
 
 def _nearness(distances: pd.DataFrame) -> Claim:
-    """Whether drawing brings guides nearer to natural images."""
+    """Whether drawing brings guides nearer to the reference."""
     fid = row_of(distances, metric="FID", set="D3S")
-    text = f"FID of the guides minus FID of D3S, features of the {fid['features']} (above 0)"
+    text = f"FID of the guides minus FID of D3S against {fid['reference']}, features of the {fid['features']} (above 0)"
     gain = {"gain": fid["gap"], "low": fid["gap_low"], "high": fid["gap_high"], "n": fid["n"]}
     return finding("realism/fid_gain", text, gain, "gain", Mark("above", 0, "FID", of="low"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from d3s_utils.generation.distances import HELD_OUT, WITH_HABIT
 from d3s_utils.ground.claims import row_of
 
 
@@ -62,24 +63,27 @@ def _correlation(row: dict) -> str:
 
 
 def nearness(distances: pd.DataFrame) -> str:
-    """How far D3S, its guides and held-out natural images are from natural images, and what drawing has gained.
+    """How far D3S, its guides and held-out pictures are from the reference, what drawing has gained, and what habit is.
 
     Args:
-        distances: `distances.realism_table` with the guides as baseline.
+        distances: `distances.realism_table` with the guides as baseline, and `reference` in words.
     """
-    ours, guides, held_out = (
-        row_of(distances, metric="FID", set=name) for name in ("D3S", "guides", "photographs, held out")
+    ours, guides, floor, habit = (
+        row_of(distances, metric="FID", set=name) for name in ("D3S", "guides", HELD_OUT, WITH_HABIT)
     )
     if not ours:
         return "No distance was taken."
     word = "nearer to" if ours["gap"] > 0 else "further from"
-    return (
-        f"In the features of the {ours['features']}, with {ours['n']} images a set, FID is "
-        f"**{ours['distance']:.2f}** for D3S, {guides['distance']:.2f} for the guides and "
-        f"{held_out['distance']:.2f} for held-out natural images. Drawing took the images "
-        f"{abs(ours['gap']):.2f} {word} natural images than the collages were (95 % interval of the gain: "
+    text = (
+        f"In the features of the {ours['features']}, with {ours['n']} images a set, FID against {ours['reference']} is "
+        f"**{ours['distance']:.2f}** for D3S and {guides['distance']:.2f} for the guides; held-out pictures like the "
+        f"reference score {floor['distance']:.2f}, the floor. Drawing took the images "
+        f"{abs(ours['gap']):.2f} {word} the reference than the collages were (95 % interval of the gain: "
         f"{ours['gap_low']:.2f} to {ours['gap_high']:.2f})."
     )
+    if not habit:
+        return text
+    return f"{text} Habit alone, without any drawing, puts natural images {habit['distance']:.2f} away."
 
 
 def standard_networks(perceptual: pd.DataFrame, agreement: pd.DataFrame) -> str:

@@ -20,6 +20,8 @@ from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
 from d3s_utils.ground.words import BACKGROUNDS
 
+NO_HABIT = 1 / len(BACKGROUNDS)  # how often a class without habit is on its usual background
+
 
 @dataclass(frozen=True, eq=False)
 class World:
@@ -66,6 +68,19 @@ def open_photos(profile: Profile, *, habit: float | None = None, classes: pd.Dat
     if habit is not None:
         raise D3SError("A habit can only be set in the pocket world; photographs in folders have the habits they have.")
     return StoredPhotos(profile, classes)
+
+
+def without_habit(profile: Profile, photos: Photos) -> Photos:
+    """Natural images like `photos` that show, as D3S does, every class on all backgrounds alike.
+
+    Where natural images cannot be staged it is `photos`, with the habits they have.
+    """
+    return photos if photos.habit in (None, NO_HABIT) else open_photos(profile, habit=NO_HABIT)
+
+
+def reference_name(photos: Photos) -> str:
+    """What images are compared with, in words."""
+    return "natural images without habit" if photos.habit == NO_HABIT else "natural images"
 
 
 def open_backgrounds(profile: Profile, recipe: Recipe | None = None) -> Backgrounds:

@@ -46,8 +46,8 @@ PAPER: dict[str, Reference] = {
         85.0,
         "%",
         "abstract: more than 17 000 of the 20 000",
-        "share of the validation images that annotators accept, foreground alone",
-        "02_human_verification",
+        "share of the validation images accepted, foreground alone: seen by all annotators, or named by some model",
+        "03_classifier_evaluation",
     ),
     "fg_from_fg": Reference(
         82.9, "%", "abstract", "foreground class read from foreground features", "05_disentanglement_probe", 0.1

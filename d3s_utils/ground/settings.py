@@ -214,6 +214,8 @@ class Probes(Settings):
 class Spurious(Settings):
     permutations: Count = 5
     correlations: tuple[Share, ...] = (0.5, 0.7, 0.8, 0.9, 0.95, 1.0)
+    # times which the background part is multiplied where a head reads both parts; 1: both are of equal variance
+    loudness: tuple[Annotated[float, Field(gt=0)], ...] = (0.1, 1.0, 10.0)
 
 
 @settings

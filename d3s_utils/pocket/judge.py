@@ -1,7 +1,8 @@
 """The judge: a small network with a foreground and a background head, trained on renders alone.
 
-It never sees a generated image in training and shares nothing with the generator. It scores the generator, gives the
-feature space in which realism is measured, and stands in for annotators where there are no humans.
+It never sees a generated image in training, and shares neither weights nor architecture with the generator; the renders
+it was trained on are the same. It scores the generator, gives the feature space in which realism is measured, and
+stands in for annotators where there are no humans.
 """
 
 from __future__ import annotations

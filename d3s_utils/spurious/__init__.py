@@ -3,14 +3,33 @@
 A pairing ties each class to one background, a dial says how often it holds, and features decide who falls for it.
 """
 
-from d3s_utils.spurious.task import (
+from d3s_utils.spurious.findings import (
+    at_full,
+    baseline_of,
     dial_readers,
-    examples,
+    gains,
     headline,
-    pairing,
-    spurious_task,
+    methods_of,
     steadiest,
-    summarise,
 )
+from d3s_utils.spurious.parts import with_erased
+from d3s_utils.spurious.superclasses import superclasses, tied_images
+from d3s_utils.spurious.task import examples, loudness, pairing, spurious_task, summarise
 
-__all__ = ["dial_readers", "examples", "headline", "pairing", "spurious_task", "steadiest", "summarise"]
+__all__ = [
+    "at_full",
+    "baseline_of",
+    "dial_readers",
+    "examples",
+    "gains",
+    "headline",
+    "loudness",
+    "methods_of",
+    "pairing",
+    "spurious_task",
+    "steadiest",
+    "summarise",
+    "superclasses",
+    "tied_images",
+    "with_erased",
+]

@@ -1,26 +1,28 @@
 """A spurious task: class and background go together in training and part ways in the test.
 
-Each class is tied to one background by a random permutation. A head trained on frozen features sees the pairing with a
-probability, the correlation; then it is tested on images that agree with the pairing and on images that do not.
+Each class, or superclass (see `superclasses`), is tied to one background by a random permutation. A head trained on
+frozen features sees the pairing with a probability, the correlation; then it is tested on images that agree with the
+pairing and on images that do not.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import torch
 
 from d3s_utils.disentanglement.features import KINDS, Features
-from d3s_utils.disentanglement.models import BACKBONE
-from d3s_utils.ground.claims import Claim, Mark, finding, row_of
 from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.parallel import side_by_side
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Spurious
 from d3s_utils.ground.stats import cluster_mean_ci
-from d3s_utils.probes.directions import ERASED, by_width
+from d3s_utils.probes.directions import ERASED
 from d3s_utils.probes.readers import fit_readers
+from d3s_utils.spurious.parts import has_parts, heard
 
 
 def pairing(n_classes: int, n_backgrounds: int, *key: object) -> np.ndarray:
@@ -66,6 +68,7 @@ def spurious_task(
     seed: int,
     device: str = "cpu",
     kinds=("fg", "all"),
+    loudness: float = 1.0,
 ) -> pd.DataFrame:
     """Train and test a linear head for every method, kind of features, permutation and correlation.
 
@@ -73,7 +76,8 @@ def spurious_task(
         features: by method; row i of each is row i of `images`.
         images: image_id, split, label, background_index. Heads train on split "train" and are tested on the rest.
         seed, device: the profile's.
-        kinds: which features a head may read, of "fg", "bg", "all".
+        kinds: which features a head may read, of "fg", "bg", "all"; where a network has no parts, only "all".
+        loudness: times which the background part is multiplied where all features are read, see `parts.heard`.
 
     Returns:
         One row per method, kind, permutation, correlation and test image: label, guess, and whether it `agrees`. Images
@@ -89,30 +93,49 @@ def spurious_task(
 
     def task(kind: str) -> pd.DataFrame:
         keys = [(seed, "spurious head", kind, p) for p, _ in cases]
-        guesses = _guesses(features, kind, images, train, rows, keys, pick_device(device))
+        x = {name: heard(name, own, kind, train, loudness) for name, own in features.items() if _offers(name, kind)}
+        guesses = _guesses(x, images, train, rows, keys, pick_device(device))
         return pd.concat(
-            [_tidy(guesses[:, r], features, kind, images[~train], case, ties[case[0]]) for r, case in enumerate(cases)]
+            [_tidy(guesses[:, r], x, kind, images[~train], case, ties[case[0]]) for r, case in enumerate(cases)]
         )
 
-    return pd.concat(side_by_side(task, kinds), ignore_index=True)
+    read = [kind for kind in kinds if any(_offers(name, kind) for name in features)]
+    return pd.concat(side_by_side(task, read), ignore_index=True)
 
 
-def scaled(x: np.ndarray, fit: np.ndarray) -> np.ndarray:
-    """`x` (N, D) less its mean on the rows `fit` marks, divided by one number for all features.
+def loudness(
+    features: dict[str, Features], images: pd.DataFrame, settings: Spurious, seed: int, device: str = "cpu"
+) -> pd.DataFrame:
+    """What heads on all features say where class and background always go together, the background part made louder.
 
-    A head is meant to read the features as the network made them, as in the paper: were each feature divided by its own
-    deviation, the user of the features would decide how loudly foreground and background speak.
+    Both parts answer the question then, so nothing but their loudness decides which of them a head follows.
+
+    Args:
+        features: by method, LEACE's and those of networks without parts left out.
+
+    Returns:
+        `summarise` at a correlation of 1 for each of `settings.loudness`, the number in the column `loudness`.
     """
-    centred = x - x[fit].mean(axis=0)
-    return (centred / max(centred[fit].std(), 1e-6)).astype(np.float32)
+    split = {name: own for name, own in features.items() if has_parts(name) and not name.endswith(ERASED)}
+    always = replace(settings, correlations=(1.0,))
+    parts = []
+    for factor in settings.loudness:
+        guesses = spurious_task(split, images, always, seed, device, ("all",), factor)
+        parts.append(summarise(guesses, images, seed).assign(loudness=factor))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _guesses(features, kind: str, images, train, rows, keys, device) -> np.ndarray:
+def _offers(method: str, kind: str) -> bool:
+    return kind == "all" or has_parts(method)
+
+
+def _guesses(features: dict[str, np.ndarray], images, train, rows, keys, device) -> np.ndarray:
     """(M, R, n) guesses of heads on one kind of features; sets are trained together where their widths agree."""
     labels = torch.tensor(images["label"].to_numpy()[train], dtype=torch.long)
     guesses = {}
-    for group in by_width(features, kind):
-        x = torch.from_numpy(np.stack([scaled(getattr(own, kind), train) for own in group.values()])).to(device)
+    for width in dict.fromkeys(x.shape[1] for x in features.values()):
+        group = [method for method, x in features.items() if x.shape[1] == width]
+        x = torch.from_numpy(np.stack([features[method] for method in group])).to(device)
         readers = fit_readers(x[:, np.flatnonzero(train)], labels, torch.from_numpy(rows), keys)
         guesses |= dict(zip(group, readers.guesses(x[:, np.flatnonzero(~train)]).numpy(), strict=True))
     return np.stack([guesses[method] for method in features])
@@ -164,47 +187,6 @@ def reader_name(method: str, kind: str, word: str = "background") -> str:
     """What a head reads, in words: "hsic, foreground features", what is shifted being called `word`."""
     kinds = {"fg": "foreground", "bg": word, "all": "all"}
     return f"{method}, {kinds[kind]} features"
-
-
-def steadiest(full: pd.DataFrame) -> str:
-    """The method, LEACE apart, whose foreground features name the class best where class and background disagree.
-
-    Args:
-        full: rows of `summarise` of one correlation. Without disagreeing images it is the backbone.
-    """
-    rows = full[(full["features"] == "fg") & (full["side"] == "disagreeing") & ~full["method"].str.endswith(ERASED)]
-    return rows.loc[rows["accuracy"].idxmax(), "method"] if len(rows) else BACKBONE
-
-
-def dial_readers(best: str) -> list[tuple[str, str]]:
-    """Whose heads are followed while the correlation rises: methods and kinds of features, `best` among them."""
-    pairs = [(best, "fg"), (BACKBONE + ERASED, "fg"), ("none", "fg"), (best, "all"), (BACKBONE, "all")]
-    return list(dict.fromkeys(pairs))
-
-
-def headline(full: pd.DataFrame) -> list[Claim]:
-    """The claims of this stage: three for each method, one for each erased one.
-
-    A gap has no interval of its own; those of its two sides are in the table.
-
-    Args:
-        full: rows of `summarise` at a correlation of 1.
-    """
-    knows, loses, falls = Mark("at least", 93), Mark("at most", 4, "points"), Mark("below", 25)
-    found = []
-    for method in full["method"].unique():
-        home, away = (row_of(full, method=method, features="fg", side=side) for side in ("agreeing", "disagreeing"))
-        text = f"foreground features of {method} name the class where the background misleads, {knows}"
-        found.append(finding(f"spurious_foreground/{method}", text, away, "accuracy", knows))
-        if method.endswith(ERASED):
-            continue
-        gap = {"gap": home["accuracy"] - away["accuracy"], "n": away["n"]} if home and away else {}
-        text = f"what foreground features of {method} lose where the background misleads, {loses}"
-        found.append(finding(f"spurious_gap/{method}", text, gap, "gap", loses))
-        away = row_of(full, method=method, features="all", side="disagreeing")
-        text = f"all features of {method} fall for the background, {falls}"
-        found.append(finding(f"spurious_all/{method}", text, away, "accuracy", falls))
-    return found
 
 
 def examples(images: pd.DataFrame, tied: np.ndarray, columns: int = 10) -> pd.DataFrame:

@@ -2,7 +2,15 @@
 verdicts, and tables say how many images each rule accepts, how far annotators agree and what their work costs.
 """
 
-from d3s_utils.verification.acceptance import acceptance_by_votes, acceptance_table, headline, pick_examples, verdicts
+from d3s_utils.verification.acceptance import (
+    acceptance_by_votes,
+    acceptance_table,
+    headline,
+    paper_claims,
+    paper_rule,
+    pick_examples,
+    verdicts,
+)
 from d3s_utils.verification.agreement import agreement_table
 from d3s_utils.verification.annotators import gold_quality, worker_quality
 from d3s_utils.verification.asking.album import show_task
@@ -31,6 +39,8 @@ __all__ = [
     "gold_quality",
     "headline",
     "label_errors",
+    "paper_claims",
+    "paper_rule",
     "pick_examples",
     "rule_errors",
     "save_votes",

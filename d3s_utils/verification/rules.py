@@ -70,7 +70,7 @@ def _most(belief: pd.Series) -> pd.Series:
 
 # Adding a row here is all it takes for a rule to reach every table and figure.
 RULES: dict[str, Rule] = {
-    "unanimity": Rule("unanimity (the paper's)", yes_shares, accepts=_all, flags=_any),
+    "unanimity": Rule("unanimity", yes_shares, accepts=_all, flags=_any),
     "majority": Rule("majority", yes_shares, accepts=_most, flags=_most),
     "dawid_skene": Rule("Dawid-Skene", dawid_skene, accepts=_most, flags=_most),
 }

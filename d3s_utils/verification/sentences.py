@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from d3s_utils.ground.claims import row_of
+from d3s_utils.verification.acceptance import PAPER, UNANIMITY
 from d3s_utils.verification.rules import RULES
 from d3s_utils.verification.votes import voters
 
 
 def accepted(by_rule: pd.DataFrame, judged: pd.DataFrame, paper: float) -> str:
-    """The share of images each rule accepts, and the share by the paper's own questions.
+    """The share of images each rule accepts, and the share by the questions that the paper asked.
 
     Args:
         by_rule: `acceptance.acceptance`, not split further.
@@ -24,10 +25,35 @@ def accepted(by_rule: pd.DataFrame, judged: pd.DataFrame, paper: float) -> str:
     shares = _listed([f"**{row.accepted:.1f} %** by {RULES[row.rule].title}" for row in both.itertuples()])
     theirs = 100 * (unanimous["accepted_foreground"] & ~unanimous["flagged_adult"]).mean()
     return (
-        f"Of {len(unanimous)} validation images with votes, {voters(by_rule)} accept both labels in {shares}. By the "
-        "questions of the paper, unanimity on the object and nobody flagging the image, it is "
-        f"{theirs:.1f} %; the paper's people accepted a little over {paper:.0f} %."
+        f"Of {len(unanimous)} validation images with votes, {voters(by_rule)} accept both labels in {shares}. "
+        f"Unanimity on the object alone, with nobody flagging the image, accepts {theirs:.1f} %. That is not the "
+        "paper's rule yet: it asked only about what every model missed, and accepted a little over "
+        f"{paper:.0f} %. Notebook 03 applies it."
     )
+
+
+def paper_rule(ways: pd.DataFrame, paper: float) -> str:
+    """What the paper's rule accepts of the same images, beside other rules.
+
+    Args:
+        ways: `acceptance.paper_rule`.
+        paper: the share that the paper accepted, in percent.
+    """
+    theirs, everywhere = (row_of(ways, way=way) for way in (PAPER, UNANIMITY))
+    own = ways.iloc[-1]
+    text = (
+        f"By the paper's rule {voters(ways)} are asked about the {theirs['asked']:.1f} % of the images that every "
+        f"model missed"
+    )
+    if not pd.isna(theirs["of_asked"]):
+        text += f" and accept {theirs['of_asked']:.1f} % of them"
+    text += (
+        f"; with the rest taken on trust, **{theirs['accepted']:.1f} %** ({theirs['low']:.1f} to {theirs['high']:.1f}) "
+        f"are accepted, beside the paper's {paper:.0f} %."
+    )
+    if everywhere:
+        text += f" Had every image been asked about, unanimity would accept {everywhere['accepted']:.1f} %."
+    return f"{text} Ours, {RULES[own['way']].title} on both labels, accepts {own['accepted']:.1f} %."
 
 
 def _listed(parts: list[str]) -> str:
@@ -36,16 +62,16 @@ def _listed(parts: list[str]) -> str:
 
 
 def refused(errors: pd.DataFrame) -> str:
-    """How many images whose labels are both there each rule refuses.
+    """How many images each rule refuses in which the judge behind the votes sees both labels.
 
     Args:
         errors: `acceptance.rule_errors`.
     """
     rows = errors[errors["kind"] == "refused though there"]
     if not rows["n"].max() > 0:
-        return "No image shows both labels, so no rule could refuse one that does."
+        return "The judge behind the votes sees both labels in no image, so no rule could refuse one."
     shares = [f"{RULES[row.rule].title} refuses **{row.share:.1f} %**" for row in rows.itertuples()]
-    return f"Of the {rows['n'].max()} images whose labels are both there, {_listed(shares)}."
+    return f"Of the {rows['n'].max()} images in which the judge behind the votes sees both labels, {_listed(shares)}."
 
 
 def rule_gain(wrong: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """Simulated annotators, a stand-in that shows the machinery and says nothing about people.
 
-A simulated annotator sees what a judge sees, an independent network, and slips at an individual, planted rate; a few do
+A simulated annotator sees what a judge sees, a network of its own, and slips at an individual, planted rate; a few do
 not look at all. Where no judge knows the pictures (`verification.judge: none`) simulated annotators believe the prompt:
 their votes say nothing about the images, and let a run end before people have voted."""
 

@@ -1,4 +1,8 @@
-"""How often a rule errs, where the truth is known because annotators are simulated, or estimated by an audit."""
+"""How often a rule errs: against the judge behind simulated votes, or estimated by an audit.
+
+That judge is no independent truth. It made the votes, so these tables say how well a rule undoes the slips that were
+planted on top of it, and nothing about labels that the judge itself misreads.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,16 @@ import pandas as pd
 from d3s_utils.ground.stats import cluster_mean_ci, share_by, with_wilson
 from d3s_utils.verification.votes import sources
 
+TRUTH = "the judge behind the votes"
+
 
 def rule_errors(verified: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
-    """Where each rule goes wrong. This is known because the annotators are simulated: the truth is what the judge sees.
+    """Where each rule goes wrong, held against what the judge sees whose eyes the simulated annotators have.
 
     Returns:
         `rule`, `kind` in {refused though there, accepted though not there}, `share` (percent of the images that are, or
-        are not, there), `low`, `high`, `n`, `source`. A label is there where the judge gives it at least one half, and
-        an image is there where both labels are.
+        are not, there), `low`, `high`, `n`, `source`, `truth` (who said what is there). A label is there where the
+        judge gives it at least one half, and an image is there where both labels are.
     """
     truth = seen.set_index("image_id")[["foreground", "background"]].ge(0.5).all(axis=1)
     there = verified["image_id"].map(truth).astype(bool)
@@ -27,7 +33,7 @@ def rule_errors(verified: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
         for kind, (images, wrong) in kinds.items()
     ]
     table = pd.DataFrame(rows, columns=["rule", "kind", "hits", "n"])
-    return with_wilson(table, "share").assign(source=sources(verified))
+    return with_wilson(table, "share").assign(source=sources(verified), truth=TRUTH)
 
 
 def label_errors(verified: pd.DataFrame, seen: pd.DataFrame, key: tuple = (0,)) -> pd.DataFrame:
@@ -35,7 +41,7 @@ def label_errors(verified: pd.DataFrame, seen: pd.DataFrame, key: tuple = (0,)) 
 
     Returns:
         `rule`, `error`, `low`, `high` (percent, bootstrap over images), `n` (labels), `gain`, `gain_low`, `gain_high`
-        (points by which the rule is better than the row before, image by image; NaN in the first), `source`.
+        (points by which the rule is better than the row before, image by image; NaN in the first), `source`, `truth`.
     """
     truth, labels = seen.set_index("image_id"), ("foreground", "background")
     wrong = {}
@@ -54,7 +60,7 @@ def label_errors(verified: pd.DataFrame, seen: pd.DataFrame, key: tuple = (0,)) 
         rows.append((rule, errors.mean(), low, high, 2 * len(errors), *gain))
         before = rule
     columns = ["rule", "error", "low", "high", "n", "gain", "gain_low", "gain_high"]
-    return pd.DataFrame(rows, columns=columns).assign(source=sources(verified))
+    return pd.DataFrame(rows, columns=columns).assign(source=sources(verified), truth=TRUTH)
 
 
 PARTS = ("candidate", "audit", "presumed")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from d3s_utils.evaluation import sentences
+from d3s_utils.evaluation.decomposition import BACKGROUND_FIRST, SHAPLEY, STYLE_FIRST
 from d3s_utils.evaluation.gaps import ZOO_MEAN
 
 
@@ -12,9 +13,19 @@ def gaps(gap, model=ZOO_MEAN):
     return table.assign(low=gap - 3, high=gap + 3)
 
 
-def parts(**points):
-    given = {"natural": 90.0, "style": -2.0, "background": 40.0, "labels": 2.0, "d3s": 50.0} | points
-    return pd.DataFrame({"model": ZOO_MEAN, "part": list(given), "points": list(given.values())})
+def parts(style=(-2.0, -6.0), background=(38.0, 42.0)):
+    """Style and background in both orders, the style changed first in the first of them."""
+    orders = (STYLE_FIRST, BACKGROUND_FIRST, SHAPLEY)
+    rows = [
+        ("natural", "", 90.0),
+        ("labels", "", 4.0),
+        ("d3s", "", 50.0),
+        ("interaction", "", background[1] - background[0]),
+    ]
+    for part, own in (("style", style), ("background", background)):
+        rows += [(part, order, points) for order, points in zip(orders, (*own, np.mean(own)), strict=True)]
+    table = pd.DataFrame(rows, columns=["part", "order", "points"])
+    return table.assign(model=ZOO_MEAN, low=table["points"] - 1, high=table["points"] + 1)
 
 
 def test_a_loss_is_called_a_loss_and_a_gain_a_gain():
@@ -43,11 +54,12 @@ def test_the_control_is_held_against_the_zoo_and_may_be_missing():
     assert sentences.control(gaps(1.0).head(0), gaps(47.1)).startswith("No model was trained without habit")
 
 
-def test_the_parts_of_the_drop_are_told_with_what_is_known():
-    accuracies = pd.DataFrame({"model": ZOO_MEAN, "dataset": ["natural", "natural-uniform"], "accuracy": [90.0, 52.0]})
-    said = sentences.decomposed(parts(), accuracies, "simulated annotators")
-    assert "Of 40.0 points the style takes -2.0, the unusual background **40.0** and wrong labels 2.0" in said
-    assert "by simulated annotators" in said and said.endswith("the price of the background at 38.0 points.")
-    assert "Staged" not in sentences.decomposed(parts(), accuracies.iloc[:1], "MTurk workers")
-    unknown = sentences.decomposed(parts(style=np.nan, background=np.nan), accuracies.iloc[:1], "MTurk workers")
-    assert "is not known" in unknown and "wrong labels take 2.0" in unknown and "nan" not in unknown
+def test_the_parts_of_the_drop_are_told_in_both_orders_with_what_is_known():
+    said = sentences.decomposed(parts(), "simulated annotators")
+    assert said.startswith("Of 40.0 points the unusual background takes **40.0 points (39.0 to 41.0)**")
+    assert "the style -4.0 points (-5.0 to -3.0) and wrong labels 4.0 (acceptance by simulated annotators)" in said
+    assert "style changed first the background costs 38.0 and the style -2.0" in said
+    assert "background changed first 42.0 and -6.0" in said
+    assert said.endswith("their interaction, 4.0 points (3.0 to 5.0).")
+    unknown = sentences.decomposed(parts((np.nan,) * 2, (np.nan,) * 2), "MTurk workers")
+    assert "is not known" in unknown and "wrong labels take 4.0" in unknown and "nan" not in unknown

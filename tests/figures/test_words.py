@@ -67,8 +67,8 @@ DRAWN = {
         rows(RATES, question=QUESTIONS, strength=(0.5, 0.9))
     ),
     "realism": lambda: generation.plot_realism(
-        rows({"distance": 5.0, "low": 4.0, "high": 6.0, "n": 9, "features": "judge", "metric": "FID"},
-             set=("photographs, held out", "D3S", "guides")), "FID"
+        rows({"distance": 5.0, "low": 4.0, "high": 6.0, "n": 9, "features": "judge", "metric": "FID",
+              "reference": "natural images"}, set=("photographs, held out", "D3S", "guides")), "FID"
     ),
     "diversity": lambda: generation.plot_diversity(
         rows({"distance": 90.0, "low": 80.0, "high": 99.0},
@@ -76,6 +76,9 @@ DRAWN = {
     ),
     "acceptance by rule": lambda: verification.plot_acceptance_by_rule(
         rows(VOTED | {"accepted": 90.0}, rule=("unanimity", "majority"), question=QUESTIONS)
+    ),
+    "paper rule": lambda: verification.plot_paper_rule(
+        rows(VOTED | {"accepted": 90.0, "asked": 40.0}, way=("the paper's rule", "majority")), paper=85.0
     ),
     "acceptance by votes": lambda: verification.plot_acceptance_by_votes(
         rows(VOTED | {"accepted": 90.0}, at_least=(1, 2), question=QUESTIONS)
@@ -112,6 +115,9 @@ DRAWN = {
     "decomposition": lambda: evaluation.plot_decomposition(
         pd.DataFrame({"part": PARTS, "points": [90.0, 5.0, 30.0, 5.0, 50.0], "low": 1.0, "high": 99.0})
     ),
+    "two by two": lambda: evaluation.plot_two_by_two(
+        rows(MEASURED, style=("natural", "generated"), background=("habitual", "uniform"))
+    ),
     "head curves": lambda: disentanglement.plot_head_curves(HISTORY),
     "penalty curves": lambda: disentanglement.draw_training({"hsic": HISTORY}),
     "heads": lambda: disentanglement.plot_head_accuracy(rows(MEASURED, method=("hsic",), head=("label", "background"))),
@@ -124,6 +130,7 @@ DRAWN = {
     ),
     "dial": lambda: spurious.plot_dial(READ, [("none", "fg"), ("none", "bg")], chance=10.0),
     "sides": lambda: spurious.plot_sides(READ[READ["correlation"] == 1.0], chance=10.0),
+    "loudness": lambda: spurious.plot_loudness(READ.assign(loudness=READ["correlation"]), chance=10.0),
 }  # fmt: skip
 SAY_IT = {
     "label rates": "country",
@@ -137,6 +144,7 @@ SAY_IT = {
     "class gaps": "Which classes rest on their country?",
     "habit curve": "D3S, unusual countries",
     "decomposition": "unusual\ncountry",
+    "two by two": "any country alike",
     "head curves": "country, from country features",
     "heads": "country, from country features",
     "penalty curves": "class in country features",
@@ -145,6 +153,7 @@ SAY_IT = {
     "movement": "country features",
     "dial": "none, country features",
     "sides": "When class and country always went together",
+    "loudness": "country part multiplied by (1: both parts of equal variance)",
 }
 
 

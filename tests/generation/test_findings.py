@@ -14,7 +14,16 @@ def measured(foreground=98.5, background=100.0, half=0.93, full=0.48, gap=7.8):
     )
     own = pd.DataFrame({"strength": [0.5, 0.9], "quantity": "position", "correlation": [half, full]})
     own = own.assign(low=own["correlation"] - 0.05, high=own["correlation"] + 0.05, n=100)
-    distances = pd.DataFrame({"set": ["D3S"], "metric": "FID", "gap": gap, "features": "pocket judge", "n": 100})
+    distances = pd.DataFrame(
+        {
+            "set": ["D3S"],
+            "metric": "FID",
+            "gap": gap,
+            "features": "pocket judge",
+            "n": 100,
+            "reference": "natural images",
+        }
+    )
     return {
         "plan": pd.DataFrame(index=range(3000)),
         "rates": rates.assign(low=97.5, high=99.1, n=1000),
@@ -34,7 +43,10 @@ def test_each_claim_has_its_number_its_text_and_its_unit():
     assert (label.measured, label.ci_low, label.ci_high, label.n, label.status) == (98.5, 97.5, 99.1, 1000, "met")
     assert place.claim == "the object's place follows the guide at the dataset's strength (at least 0.45)"
     assert (place.measured, place.unit) == (0.48, "correlation")
-    assert gain.claim == "FID of the guides minus FID of D3S, features of the pocket judge (above 0)"
+    assert (
+        gain.claim
+        == "FID of the guides minus FID of D3S against natural images, features of the pocket judge (above 0)"
+    )
     assert (gain.measured, gain.ci_low, gain.unit, gain.status) == (7.8, 7.3, "FID", "met")
 
 

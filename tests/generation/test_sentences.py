@@ -12,7 +12,7 @@ def plan(*cells):
 def realism(gap):
     rows = [("D3S", "FID", 5.0, gap), ("guides", "FID", 5.0 + gap, 0.0), ("photographs, held out", "FID", 1.0, 0.0)]
     table = pd.DataFrame(rows, columns=["set", "metric", "distance", "gap"])
-    return table.assign(gap_low=gap - 1, gap_high=gap + 1, n=100, features="pocket judge")
+    return table.assign(gap_low=gap - 1, gap_high=gap + 1, n=100, features="pocket judge", reference="natural images")
 
 
 def test_the_plan_is_counted():
@@ -26,9 +26,12 @@ def test_the_plan_is_counted():
 
 def test_images_are_nearer_to_natural_images_or_further_from_them():
     nearer, further = sentences.nearness(realism(2.5)), sentences.nearness(realism(-2.5))
-    assert "2.50 nearer to natural images" in nearer and "1.50 to 3.50" in nearer
-    assert "**5.00** for D3S, 7.50 for the guides and 1.00 for held-out natural images" in nearer
-    assert "2.50 further from natural images" in further
+    assert "2.50 nearer to the reference" in nearer and "1.50 to 3.50" in nearer
+    assert "FID against natural images is **5.00** for D3S and 7.50 for the guides" in nearer
+    assert "held-out pictures like the reference score 1.00, the floor" in nearer and "Habit alone" not in nearer
+    assert "2.50 further from the reference" in further
+    habit = pd.concat([realism(2.5), realism(2.5).iloc[[2]].assign(set="photographs, with habit", distance=7.0)])
+    assert sentences.nearness(habit).endswith("puts natural images 7.00 away.")
     assert sentences.nearness(realism(1.0).head(0)) == "No distance was taken."
 
 

@@ -5,21 +5,12 @@ import pandas as pd
 import pytest
 
 from d3s_utils.disentanglement.features import Features
+from d3s_utils.disentanglement.models import PLAIN
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Spurious
-from d3s_utils.probes.directions import ERASED
-from d3s_utils.spurious.task import (
-    dial_readers,
-    headline,
-    pairing,
-    reader_name,
-    scaled,
-    spurious_task,
-    steadiest,
-    summarise,
-    training_rows,
-)
+from d3s_utils.spurious.parts import equalled, heard, scaled, with_erased
+from d3s_utils.spurious.task import loudness, pairing, spurious_task, summarise, training_rows
 
 CLASSES, BACKGROUNDS, PER_CELL = 6, 7, 8
 
@@ -110,54 +101,59 @@ def test_scaling_keeps_how_loud_each_feature_is_against_the_others():
     assert np.ptp(z[:2, 1]) == pytest.approx(10 * np.ptp(z[:2, 0]))
 
 
-# --- the ledger ---
+def part(images, column, noise, key):
+    """Features that show a label in so much noise, all labels alike."""
+    x = noise * rng_for(key).normal(size=(len(images), 8))
+    x[:, :8] += np.eye(8)[images[column]]
+    return x.astype(np.float32)
 
 
-def summary_of(**accuracies):
-    """A summary at full correlation: (features, side) and accuracy of each method."""
-    rows = [
-        (method, features, side, accuracy)
-        for method, own in accuracies.items()
-        for (features, side), accuracy in own.items()
-    ]
-    table = pd.DataFrame(rows, columns=["method", "features", "side", "accuracy"])
-    return table.assign(low=table["accuracy"] - 1, high=table["accuracy"] + 1, n=900, correlation=1.0)
+def planted(images, fg, bg):
+    none = np.zeros(len(images), int)
+    return Features(images["image_id"].to_numpy(dtype=object), fg, bg, none, none)
 
 
-GOOD = {("fg", "agreeing"): 97.0, ("fg", "disagreeing"): 93.0, ("all", "disagreeing"): 24.9}
-BAD = {("fg", "agreeing"): 97.0, ("fg", "disagreeing"): 92.9, ("all", "disagreeing"): 25.0}
+def test_both_parts_are_equally_loud_however_loud_and_wide_they_were():
+    rng = rng_for("loud")
+    fit = np.arange(60) < 40
+    own = Features(np.arange(60), rng.normal(3, 1, (60, 5)), 50 * rng.normal(size=(60, 20)), None, None)
+    both = heard("hsic", own, "all", fit)
+    fg, bg = both[fit, :5].var(axis=0).sum(), both[fit, 5:].var(axis=0).sum()
+    assert fg == pytest.approx(bg, rel=1e-4) and np.abs(both[fit].mean(axis=0)).max() < 1e-4
+    louder = heard("hsic", own, "all", fit, 10.0)
+    assert louder[fit, 5:].var(axis=0).sum() == pytest.approx(100 * louder[fit, :5].var(axis=0).sum(), rel=1e-4)
+    assert equalled(own.bg, fit)[fit].var(axis=0).sum() == pytest.approx(1)
+    one_piece = heard(PLAIN, own, "all", fit, 10.0)
+    assert np.allclose(one_piece, scaled(own.all, fit)), "a plain network has no part to be made louder"
 
 
-def test_each_method_has_three_claims_and_an_erased_one_the_first_of_them():
-    full = summary_of(hsic=GOOD)
-    found = {claim.id: claim for claim in headline(pd.concat([full, full.assign(method="hsic" + ERASED)]))}
-    ids = ["spurious_foreground/hsic", "spurious_gap/hsic", "spurious_all/hsic", "spurious_foreground/hsic + LEACE"]
-    assert list(found) == ids
-    away, gap = found["spurious_foreground/hsic"], found["spurious_gap/hsic"]
-    assert (away.measured, away.ci_low, away.ci_high, away.n, away.unit) == (93.0, 92.0, 94.0, 900, "%")
-    assert (gap.measured, gap.ci_low, gap.n, gap.unit) == (4.0, None, 900, "points")
-    assert gap.claim == "what foreground features of hsic lose where the background misleads, at most 4 points"
-    assert found["spurious_all/hsic"].claim == "all features of hsic fall for the background, below 25 %"
+def test_a_head_on_both_parts_follows_the_louder_one():
+    images = dataset()
+    fg, bg = (part(images, column, 0.05, column) for column in ("label", "background_index"))
+    settings = Spurious(permutations=3, loudness=(0.1, 0.5, 1.0, 2.0, 10.0))
+    features = {"planted": planted(images, fg, 40 * bg), PLAIN: planted(images, fg, bg)}
+    table = loudness(features, images, settings, seed=0).query("side == 'disagreeing'")
+    assert set(table["method"]) == {"planted"}, "a plain network has no knob"
+    accuracy = table.set_index("loudness")["accuracy"]
+    assert accuracy.is_monotonic_decreasing and accuracy[0.1] > 95 and accuracy[10.0] < 5
+    assert accuracy[10.0] + 10 < accuracy[1.0] < accuracy[0.1] - 10
 
 
-def test_a_claim_is_met_on_its_mark_and_not_beyond_it():
-    assert {claim.status for claim in headline(summary_of(hsic=GOOD))} == {"met"}
-    missed = headline(summary_of(hsic=BAD))
-    assert [claim.status for claim in missed] == ["not met"] * 3
-    assert "at least 93 %" in missed[0].why and "at most 4 points" in missed[1].why and "below 25 %" in missed[2].why
+def test_perfect_foreground_features_do_not_mind_and_empty_ones_read_chance():
+    images = dataset()
+    perfect = planted(images, part(images, "label", 0, "fg"), part(images, "background_index", 0, "bg"))
+    empty = planted(images, rng_for("empty").normal(size=(len(images), 8)).astype(np.float32), perfect.bg)
+    settings = Spurious(permutations=4, correlations=(1.0,))
+    guesses = spurious_task({"perfect": perfect, "empty": empty}, images, settings, seed=0, kinds=("fg",))
+    accuracy = summarise(guesses, images, seed=0).set_index(["method", "side"])["accuracy"]
+    assert (accuracy["perfect"] == 100).all()
+    assert accuracy["empty", "disagreeing"] == pytest.approx(100 / CLASSES, abs=5)
 
 
-def test_what_no_image_could_show_was_not_run():
-    full = summary_of(hsic=GOOD)
-    one_side = headline(full[full["side"] == "agreeing"])
-    assert [claim.status for claim in one_side] == ["not run"] * 3 and one_side[0].measured is None
-    assert headline(full.head(0)) == []
-
-
-def test_the_steadiest_method_leads_the_dial():
-    worse = GOOD | {("fg", "disagreeing"): 50.0}
-    full = summary_of(none=worse, hsic=GOOD, **{"hsic" + ERASED: GOOD | {("fg", "disagreeing"): 99.0}})
-    assert steadiest(full) == "hsic"
-    assert dial_readers("hsic")[0] == ("hsic", "fg") and ("hsic", "all") in dial_readers("hsic")
-    assert len(dial_readers("none")) == len(set(dial_readers("none"))) == 4
-    assert reader_name("hsic", "bg", "country") == "hsic, country features"
+def test_a_plain_network_is_read_whole_and_never_erased():
+    images = dataset()
+    both = with_erased(dict.fromkeys([PLAIN, "none"], features_of(images)), images)
+    assert list(both) == [PLAIN, "none", "none + LEACE"]
+    guesses = spurious_task(both, images, Spurious(permutations=1, correlations=(1.0,)), seed=0)
+    read = set(zip(guesses["method"], guesses["features"], strict=True))
+    assert (PLAIN, "all") in read and (PLAIN, "fg") not in read and ("none", "fg") in read

@@ -10,7 +10,9 @@ from d3s_utils.verification.verdict_errors import label_errors, rule_errors
 
 def test_unanimity_refuses_for_slips_and_dawid_skene_does_not():
     seen = seen_images([0.95] * 9 + [0.05], 0.95, n=300)
-    errors = rule_errors(verify(simulate_votes(seen, SLIPPERY, seed=0)), seen).set_index(["rule", "kind"])["share"]
+    table = rule_errors(verify(simulate_votes(seen, SLIPPERY, seed=0)), seen)
+    assert set(table["truth"]) == {"the judge behind the votes"}, "no table calls it an independent truth"
+    errors = table.set_index(["rule", "kind"])["share"]
     assert errors["unanimity", "refused though there"] > 50
     assert errors["dawid_skene", "refused though there"] < 10
     assert errors["unanimity", "accepted though not there"] == 0
