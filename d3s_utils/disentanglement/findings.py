@@ -1,4 +1,4 @@
-"""What notebook 04 claims: that the parts still know what they should under each penalty."""
+"""What notebook 04 finds: whether the parts still know what they should under the paper's method."""
 
 from __future__ import annotations
 
@@ -11,21 +11,16 @@ from d3s_utils.ground.claims import Claim, Mark, finding
 COST = Mark("at most", 2, "points")
 
 
-def headline(accuracy: pd.DataFrame) -> list[Claim]:
-    """What both heads lose on average under each penalty, against what was trained the same way without one.
+def headline(accuracy: pd.DataFrame, paper_method: str) -> list[Claim]:
+    """What both heads lose on average under the paper's method, against what was trained the same way without it.
 
     Args:
         accuracy: `heads.head_accuracy`. Without the penalty "none" ("none@backbone") the backbone is the measure.
+        paper_method: which method stands for the paper's.
     """
     mean, n = accuracy.groupby("method", sort=False)["accuracy"].mean(), int(accuracy["n"].max())
-    free = {end: mean.get(f"none{end}", mean[BACKBONE]) for end in ("", WHOLE)}
-    costs = {
-        name: free[WHOLE if name.endswith(WHOLE) else ""] - own
-        for name, own in mean.items()
-        if name not in (BACKBONE, "none", f"none{WHOLE}")
-    }
-    text = "accuracy that both heads lose on average under the penalty"
-    return [
-        finding(f"head_cost/{name}", f"{text} {name}", {"cost": cost, "n": n, "seeds": 1}, "cost", COST)
-        for name, cost in costs.items()
-    ]
+    end = WHOLE if paper_method.endswith(WHOLE) else ""
+    free = mean.get(f"none{end}", mean[BACKBONE])
+    cost = {"cost": free - mean[paper_method], "n": n, "seeds": 1} if paper_method in mean else {}
+    text = f"accuracy that both heads lose on average under {paper_method}"
+    return [finding("head_cost", text, cost, "cost", COST)]

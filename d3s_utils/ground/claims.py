@@ -18,7 +18,8 @@ import pandas as pd
 
 from d3s_utils.ground.files import read_table
 
-Status = Literal["met", "not met", "simulated", "not run"]
+Status = Literal["met", "not met", "undecided", "simulated", "too few", "not run"]
+FEW = 30  # observations; of fewer nothing is said
 UNEXPLAINED = {"not met": "the measured value misses the target", "not run": "this profile has no such measurement"}
 SOURCE = "D3S paper (arXiv 2211.10370)"
 OURS = "a target of this repository"
@@ -29,7 +30,7 @@ COMPARISONS = {"at least": operator.ge, "at most": operator.le, "above": operato
 class Reference:
     """One number as the paper prints it."""
 
-    value: float
+    value: float | None  # None: the paper says it in words
     unit: str
     where: str  # in the paper
     claim: str  # what it says, in one line
@@ -48,6 +49,16 @@ PAPER: dict[str, Reference] = {
         "abstract: more than 17 000 of the 20 000",
         "share of the validation images accepted, foreground alone: seen by all annotators, or named by some model",
         "03_classifier_evaluation",
+    ),
+    "zoo_drop": Reference(
+        None, "points", "abstract", "accuracy that classifiers lose on D3S, mean of the zoo", "03_classifier_evaluation"
+    ),
+    "spurious_gain": Reference(
+        None,
+        "points",
+        "abstract",
+        "foreground features beat those of a plain network where the background misleads",
+        "06_spurious_correlation",
     ),
     "fg_from_fg": Reference(
         82.9, "%", "abstract", "foreground class read from foreground features", "05_disentanglement_probe", 0.1
@@ -89,14 +100,16 @@ class Claim:
 COLUMNS = list(Claim.__dataclass_fields__)
 
 
-def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool = False, **columns: object) -> Claim:
+def claim(
+    id: str, text: str = "", *, met: bool | Status | None = None, simulated: bool = False, **columns: object
+) -> Claim:
     """One row of the ledger.
 
     An `id` of `PAPER` brings its text, source, reference and unit along. A variant of such a number says so with a
     suffix: "fg_from_bg/hsic" takes the reference of "fg_from_bg".
 
     Args:
-        met: whether the measured number bears the claim out; needed wherever something was measured.
+        met: whether the measured number bears the claim out, or a status; needed wherever something was measured.
         simulated: the number rests on simulated annotators, so it speaks for the machinery and not for people.
         columns: of `Claim`: `measured` and `ci`, our number and its 95 % interval (None or NaN: not run); `n` and
             `seeds`, the observations and repetitions behind it; `chance`, what guessing reaches here; `why`, the reason
@@ -124,31 +137,30 @@ def claim(id: str, text: str = "", *, met: bool | None = None, simulated: bool =
     return replace(row, measured=float(measured), ci_low=low, ci_high=high) if ran else row
 
 
-def _status(ran: bool, met: bool | None, simulated: bool) -> Status:
+def _status(ran: bool, met: bool | Status | None, simulated: bool) -> Status:
     if not ran:
         return "not run"
     if simulated:
         return "simulated"
-    return "met" if met else "not met"
+    return met if isinstance(met, str) else "met" if met else "not met"
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a number has to reach for a claim to hold: `Mark("at least", 93)`, `Mark("above", 0, "points", of="low")`.
+    """What a number has to reach for a claim to hold: `Mark("at least", 93)`, `Mark("above", 0, "points")`.
+
+    A claim is met, or not met, where the whole 95 % interval is on one side of the mark; else it is undecided.
 
     Attributes:
         word: a key of `COMPARISONS`.
         unit: of `value` and of the number that is held against it.
         source: where the mark comes from.
-        of: which number has to reach it: the one that was measured, the "low" end of its 95 % interval (then the whole
-            interval lies above the mark) or the "high" end (then the interval reaches the mark).
     """
 
     word: Literal["at least", "at most", "above", "below"]
     value: float
     unit: str = "%"
     source: str = OURS
-    of: Literal["measured", "low", "high"] = "measured"
 
     def __str__(self) -> str:
         return f"{self.word} {self.value:g} {self.unit}"
@@ -156,11 +168,18 @@ class Mark:
     def reached(self, number: float) -> bool:
         return bool(COMPARISONS[self.word](number, self.value))
 
-    @property
-    def why(self) -> str:
-        """The reason for a claim that does not hold."""
-        end = "" if self.of == "measured" else f" for the {self.of} end of the interval"
-        return f"the mark is {self}{end}, {self.source}"
+    def judge(self, found: Mapping[str, float], value: str) -> tuple[Status, str]:
+        """The status of what was found, and the reason where that is not "met".
+
+        Args:
+            found: the number in `value`; where there are such its interval in `low` and `high`, and its `n`.
+        """
+        if found.get("n", FEW) < FEW:
+            return "too few", f"{int(found['n'])} observations; the mark is {self}, {self.source}"
+        sides = {self.reached(found[name]) for name in (value, "low", "high") if name in found}
+        if len(sides) == 2:
+            return "undecided", f"the interval holds both sides of the mark, {self}, {self.source}"
+        return ("met", "") if sides == {True} else ("not met", f"the mark is {self}, {self.source}")
 
 
 def finding(id: str, text: str, row: Mapping, value: str, mark: Mark, **more: object) -> Claim:
@@ -178,11 +197,11 @@ def finding(id: str, text: str, row: Mapping, value: str, mark: Mark, **more: ob
     more = {"unit": mark.unit, "chance": found.get("chance")} | more
     if value not in found:
         return claim(id, text, **more)
-    held = mark.reached(found.get(value if mark.of == "measured" else mark.of, math.nan))
+    status, why = mark.judge(found, value)
     interval = (found["low"], found["high"]) if "low" in found else None
     counts = {name: int(found[name]) for name in ("n", "seeds") if name in found}
-    more = {"why": "" if held or more.get("simulated") else mark.why} | more
-    return claim(id, text, measured=found[value], ci=interval, met=held, **counts, **more)
+    more = {"why": "" if more.get("simulated") else why} | more
+    return claim(id, text, measured=found[value], ci=interval, met=status, **counts, **more)
 
 
 def row_of(table: pd.DataFrame, **where: object) -> dict:

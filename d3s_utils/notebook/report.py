@@ -10,12 +10,12 @@ import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pandas as pd
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.claims import merge_claims
+from d3s_utils.ground.claims import Status, merge_claims
 from d3s_utils.ground.columns import COLUMNS, require_columns
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_table, write_text
@@ -25,7 +25,7 @@ from d3s_utils.notebook.pages import TEMPLATES, notebook_title
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TESTED = ("met", "not met")
+TESTED = ("met", "not met", "undecided")
 SAVED = re.compile(r"""save_(?:figure|table)\(\s*["'](\w+)["']""")  # how a notebook names what it leaves
 
 
@@ -72,7 +72,7 @@ def lead(claims: pd.DataFrame) -> str:
     if claims.empty:
         return "No claim has been measured yet."
     count = claims["status"].value_counts()
-    parts = [f"{count[status]} {status}" for status in ("met", "not met", "simulated", "not run") if status in count]
+    parts = [f"{count[status]} {status}" for status in get_args(Status) if status in count]
     return f"{len(claims)} claims: {', '.join(parts)}. Every measured number on this page was computed by this run."
 
 

@@ -103,34 +103,21 @@ def paper_claims(ways: pd.DataFrame, paper: float) -> list[Claim]:
         ways: see `paper_rule`.
         paper: the share of images that the paper accepted, in percent.
     """
-    reached = Mark("at least", paper, source="the paper's share", of="high")
+    reached = Mark("at least", paper, source="the paper's share")
     how = {"simulated": "simulated" in sources(ways).split("+"), "why": f"votes of {voters(ways)}"}
     return [finding("accepted_share", "", row_of(ways, way=PAPER), "accepted", reached, **how)]
 
 
-def headline(verified: pd.DataFrame, agreed: pd.DataFrame, paper: float) -> list[Claim]:
-    """What notebook 02 claims. Where any vote is simulated the claims are marked as such.
+def headline(verified: pd.DataFrame, agreed: pd.DataFrame) -> list[Claim]:
+    """What notebook 02 finds: that annotators agree beyond chance. Simulated votes mark the finding as such.
 
-    The paper's own rule needs to know what classifiers say; `paper_claims` has its row.
+    Which share of the images is accepted by the paper's rule needs to know what classifiers say; see `paper_claims`.
 
     Args:
         verified: the images that somebody voted on, see `rules.verify`.
         agreed: see `agreement.agreement_table`.
-        paper: the share of images that the paper's annotators accepted, in percent.
     """
     how = {"simulated": "simulated" in sources(verified).split("+"), "why": f"votes of {voters(verified)}"}
-    unanimous = verified[verified["rule"] == "unanimity"]
-    seen = unanimous["accepted_foreground"] & ~unanimous["flagged_adult"]
-    alone = "share of the validation images accepted by unanimity on every image, foreground alone"
-    both = "share of the validation images accepted by unanimity on every image, foreground and background"
-    reached = Mark("at least", paper, source="the paper's share", of="high")
-    beyond = Mark("above", 0, "alpha", "what chance gives", of="low")
-    shares = {"accepted_share/every image": (alone, seen), "accepted_share/both": (both, unanimous["accepted"])}
-    claims = []
-    for id, (text, hit) in shares.items():
-        row = row_of(share_by(pd.DataFrame({"hit": hit}), "accepted"))
-        claims.append(finding(id, text, row, "accepted", reached, **how))
-    for row in agreed[agreed["question"] != "adult"].to_dict("records"):
-        text = f"annotators agree on the {row['question']} beyond chance (Krippendorff's alpha)"
-        claims.append(finding(f"alpha_{row['question']}", text, row | {"chance": 0.0}, "alpha", beyond, **how))
-    return claims
+    text = "annotators agree on the foreground beyond chance (Krippendorff's alpha)"
+    beyond, row = Mark("above", 0, "alpha", "what chance gives"), row_of(agreed, question="foreground")
+    return [finding("alpha_foreground", text, row and row | {"chance": 0.0}, "alpha", beyond, **how)]

@@ -20,4 +20,5 @@ def test_the_ledger_says_met_only_of_what_was_measured_and_reached():
     assert ledger.loc["drop_background", "status"] == "simulated"
     assert ledger.loc["background_pull", "status"] == "not met"  # of two classes, chance is always
     assert ledger.loc["background_pull", "why"].startswith("the mark is above 100 %")
+    assert ledger.loc["zoo_drop", "source"] == "D3S paper (arXiv 2211.10370), abstract" and len(ledger) == 4
     assert ledger.loc["background_pull", "unit"] == "%" and ledger.loc["zoo_drop", "unit"] == "points"

@@ -81,12 +81,16 @@ ROW = {"accuracy": 94.0, "low": 92.0, "high": 96.0, "n": 50, "seeds": 3, "chance
 @pytest.mark.parametrize(
     ("mark", "status", "why"),
     [
-        (Mark("at least", 93), "met", ""),
-        (Mark("at least", 93, of="low"), "not met", "the mark is at least 93 % for the low end of the interval, a"),
-        (Mark("at least", 95, of="high", source="the paper's"), "met", ""),
-        (Mark("below", 94, "points"), "not met", "the mark is below 94 points, a target of this repository"),
-        (Mark("at most", 94), "met", ""),
-        (Mark("above", 94, source="chance"), "not met", "the mark is above 94 %, chance"),
+        (Mark("at least", 91), "met", ""),
+        (Mark("at least", 97, source="the paper's"), "not met", "the mark is at least 97 %, the paper's"),
+        (Mark("at least", 95), "undecided", "the interval holds both sides of the mark, at least 95 %, a target of"),
+        (Mark("below", 92, "points"), "not met", "the mark is below 92 points, a target of this repository"),
+        (Mark("at most", 96), "met", ""),
+        (
+            Mark("above", 94, source="chance"),
+            "undecided",
+            "the interval holds both sides of the mark, above 94 %, chance",
+        ),
     ],
 )
 def test_a_finding_is_held_against_its_mark_and_says_so(mark, status, why):
@@ -100,6 +104,13 @@ def test_a_finding_is_held_against_its_mark_and_says_so(mark, status, why):
 def test_nothing_measured_is_a_finding_that_was_not_run(row):
     found = finding("ours", "an idea", row, "accuracy", Mark("at least", 93), simulated=True)
     assert found.status == "not run" and found.measured is None and found.why
+
+
+def test_of_a_few_observations_nothing_is_said_and_without_an_interval_the_number_decides():
+    few = finding("ours", "", ROW | {"n": 29}, "accuracy", Mark("at least", 91))
+    assert few.status == "too few" and few.why.startswith("29 observations") and few.measured == 94.0
+    row = {"accuracy": 94.0, "n": 50}
+    assert [finding("a", "", row, "accuracy", Mark("at least", mark)).status for mark in (94, 95)] == ["met", "not met"]
 
 
 def test_a_finding_on_simulated_votes_says_so():

@@ -56,23 +56,17 @@ def test_acceptance_splits_by_any_column_with_intervals_around_it():
     assert (foreground["low"] <= foreground["accepted"]).all() and (foreground["high"] >= foreground["accepted"]).all()
 
 
-def test_the_headline_is_unanimity_on_every_image_with_and_without_backgrounds():
+def test_the_headline_is_that_annotators_agree_on_the_foreground():
     votes = ballot(
-        *[("good", worker, "y", "y", "n") for worker in "AB"],
-        *[("wrong ground", worker, "y", "n", "n") for worker in "AB"],
-        *[("no object", worker, "n", "y", "n") for worker in "AB"],
-        *[("flagged", worker, "y", "y", answer) for worker, answer in zip("AB", "ny", strict=True)],
+        *[(f"good {i}", worker, "y", "y", "n") for worker in "AB" for i in range(20)],
+        *[(f"no object {i}", worker, "n", "y", "n") for worker in "AB" for i in range(20)],
     )
-    rows = claims_table(headline(verify(votes), agreement_table(votes), paper=80.0)).set_index("id")
-    assert (
-        rows.loc["accepted_share/every image", "measured"] == 50 and rows.loc["accepted_share/both", "measured"] == 25
-    )
-    assert rows.loc["accepted_share/every image", "ci_high"] >= 80
-    assert rows.loc["accepted_share/every image", "status"] == "met" and "accepted_share" not in rows.index
+    rows = claims_table(headline(verify(votes), agreement_table(votes))).set_index("id")
+    assert list(rows.index) == ["alpha_foreground"]
     assert rows.loc["alpha_foreground", "measured"] == 1 and rows.loc["alpha_foreground", "status"] == "met"
     assert set(rows["why"]) == {"votes of local annotators"} and rows.loc["alpha_foreground", "chance"] == 0
     simulated = [table.assign(source="simulated") for table in (verify(votes), agreement_table(votes))]
-    assert {claim.status for claim in headline(*simulated, paper=85.0)} == {"simulated"}
+    assert {claim.status for claim in headline(*simulated)} == {"simulated"}
 
 
 def three_ways():
@@ -106,6 +100,6 @@ def test_images_nobody_was_asked_about_are_no_evidence_of_unanimity_on_every_ima
 def test_the_papers_number_is_held_against_the_papers_rule():
     votes, missed = three_ways()
     (row,) = paper_claims(paper_rule(verify(votes), missed, "majority"), paper=85.0)
-    assert (row.id, row.reference, row.measured, row.status) == ("accepted_share", 85.0, 70.0, "met")
+    assert (row.id, row.reference, row.measured, row.status) == ("accepted_share", 85.0, 70.0, "too few")
     (row,) = paper_claims(paper_rule(verify(votes), missed, "majority").assign(source="simulated"), paper=85.0)
     assert row.status == "simulated"
