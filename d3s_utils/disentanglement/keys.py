@@ -23,7 +23,7 @@ BESIDE = (images.__name__, networks.__name__, table.__name__)
 NETWORK = ("backbone", "pretrained", "background_share")
 OF_BACKBONE = (*NETWORK, "backbone_epochs", "backbone_batch_size", "precision", "augment")
 TURNS = tuple(each.name for each in fields(Turns))
-OF_SPLIT = ("weight", "precision", "augment")
+OF_SPLIT = ("precision", "augment")
 
 
 def plain_key(profile: Profile, data: Data) -> dict:

@@ -61,6 +61,6 @@ def method_table(profile: Profile) -> pd.DataFrame:
     for method in (method_of(name, profile) for name in profile.disentanglement.penalties):
         row = penalty_row(method.penalty)
         trained = "the whole backbone" if method.whole else "two projectors"
-        rows.append((method.name, row.about, trained, row.weight * profile.disentanglement.weight))
+        rows.append((method.name, row.about, trained, row.weight * method.turns.weight))
     columns = ["method", "how it sees dependence", "what it trains", "weight"]
     return pd.DataFrame(rows, columns=columns).set_index("method")

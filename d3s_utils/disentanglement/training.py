@@ -29,7 +29,7 @@ def split_training(
     with seeded(profile.training_key, "critics", way.penalty):
         penalty = build_penalty(way.penalty, model.sizes, data.n_classes, data.n_backgrounds)
     hardware = Hardware(profile.device, settings.precision)
-    learner = SplitTraining(model, penalty, way.turns, hardware, settings.weight)
+    learner = SplitTraining(model, penalty, way.turns, hardware)
     streams = image_streams(data, settings) if views is None else view_streams(data, views)
     return Training(learner, streams.batches(way.turns.batch_size, key), len(learner.turns), key, drops=views is None)
 
@@ -43,14 +43,11 @@ class SplitTraining:
 
     With `critic_memory` the critics have no turns of their own: they learn within the encoder's, from features of the
     last batches, which spares five of six passes through the network.
-
-    Args:
-        weight: times the weight that the penalty brings along.
     """
 
-    def __init__(self, model: SplitModel, penalty: Penalty, settings: Turns, hardware: Hardware, weight: float = 1.0):
+    def __init__(self, model: SplitModel, penalty: Penalty, settings: Turns, hardware: Hardware):
         self.model, self.penalty = model.to(hardware.device).train(), penalty.to(hardware.device)
-        self.hardware, self.weight = hardware, weight * penalty.weight
+        self.hardware, self.weight = hardware, settings.weight * penalty.weight
         self.turns = list(turns(penalty, settings))
         adam = {"lr": settings.lr, "betas": (0.0, 0.9)}
         self.warm_up = torch.optim.SGD(model.parameters(), lr=settings.warmup_lr, momentum=0.9)

@@ -157,6 +157,7 @@ class Turns(Settings):
     batch_size: Count = 256  # D3S images per step, and as many natural ones (paper: 32)
     lr: Positive = 0.002  # Adam, encoder and critic
     lr_low: Positive = 0.0  # where the cosine of `lr` ends
+    weight: Positive = 1.0  # times the weight that each penalty brings along
     # steps from `lr` to `lr_low`, and as many back, for encoder and critics alike (authors' code: 100); 0: the
     # encoder's falls once, over all of its steps, and the critics' stays
     lr_wave: Whole = 0
@@ -184,7 +185,6 @@ class Disentanglement(Turns):
     views: Count = 4  # augmented copies of each image whose frozen features are kept
     backbone_epochs: Count = 5
     backbone_batch_size: Count = 32  # D3S images per step, and as many natural ones
-    weight: Positive = 1.0  # times the weight that each penalty brings along
     augment: Literal["shift", "crop"] = "shift"  # crop: a random part of the picture, resized (the paper's)
     # for large data and long training of a backbone:
     image_size: Annotated[int, Field(ge=8)] | None = None  # side of what it sees; pictures stay on disk; null: memory
