@@ -19,6 +19,16 @@ def test_after_erasure_the_class_means_are_equal_and_little_else_has_moved():
     assert np.allclose(erased[:, 8:], x[:, 8:], atol=0.6)
 
 
+def test_after_erasure_features_and_labels_have_no_covariance_however_faint_the_label_was():
+    rng = rng_for("exact leace")
+    labels, fit = np.arange(300) % 5, np.arange(300) < 200
+    mixed = rng.normal(size=(12, 12)) * np.logspace(0, -2, 12)
+    x = ((rng.normal(size=(300, 12)) + 0.02 * np.eye(5, 12)[labels]) @ mixed).astype(np.float32)
+    erased, one_hot = leace(x, labels, fit)[fit].astype(np.float64), np.eye(5)[labels[fit]]
+    covariance = (erased - erased.mean(axis=0)).T @ (one_hot - one_hot.mean(axis=0)) / fit.sum()
+    assert np.abs(covariance).max() < 1e-6
+
+
 def test_erasure_takes_the_background_from_the_foreground_part_and_the_class_from_the_other():
     n = 400
     labels, places = np.arange(n) % 4, (np.arange(n) // 4) % 5
