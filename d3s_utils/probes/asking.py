@@ -77,12 +77,14 @@ def ask(
         images: image_id, label, background_index, foreground_source.
 
     Returns:
-        One row per question, seed and image: method, probe, direction, seed, image_id, label (what was asked), guess.
+        One row per question, seed and image, questions in their order: method, seed, image_id, label (what was asked),
+        guess, probe, direction.
     """
+    questions = list(questions)
     context = (images, lesson, settings, seed, device)
     tasks = [(group, direction, kind, context) for group, direction, kind in groups(features, questions)]
-    parts = side_by_side(_answer, tasks)
-    return pd.concat(parts, ignore_index=True)
+    found = {key: rows for answers in side_by_side(_answer, tasks) for key, rows in answers.items()}
+    return pd.concat([found[method, each.id, kind] for method, each, kind in questions], ignore_index=True)
 
 
 def groups(features: dict[str, Features], questions: Iterable[Question]) -> list[tuple]:
@@ -98,7 +100,7 @@ def groups(features: dict[str, Features], questions: Iterable[Question]) -> list
     return sorted(found, key=lambda task: task[2] != "mlp")  # the dearest first
 
 
-def _answer(task: tuple) -> pd.DataFrame:
+def _answer(task: tuple) -> dict[tuple[str, str, str], pd.DataFrame]:
     group, direction, kind, (images, lesson, settings, seed, device) = task
     x = np.stack([whitened(getattr(own, direction.features), lesson.scale) for own in group.values()])
     labels, key = images[direction.target].to_numpy(), (seed, "probe", kind, direction.id)
@@ -107,7 +109,11 @@ def _answer(task: tuple) -> pd.DataFrame:
         guesses = stacked_guesses(x, labels, lesson, schedule, key, device)
     else:
         guesses = _estimated(kind, x[0], labels, images["foreground_source"].to_numpy(), (lesson, settings, key))[None]
-    return tidy(guesses, list(group), images[lesson.asked], direction.target).assign(probe=kind, direction=direction.id)
+    named, asked = {"probe": kind, "direction": direction.id}, images[lesson.asked]
+    return {
+        (method, direction.id, kind): tidy(own[None], [method], asked, direction.target).assign(**named)
+        for method, own in zip(group, guesses, strict=True)
+    }
 
 
 def stacked_guesses(
