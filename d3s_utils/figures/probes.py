@@ -1,4 +1,4 @@
-"""Figures of notebook 05: what probes read, in four directions, and how far counterfactuals move features."""
+"""Figures of notebook 05: what probes read, how strong they are, and how far counterfactuals move features."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ from d3s_utils.figures.shapes import (
 )
 from d3s_utils.probes.directions import DIRECTIONS, ERASED, LEAKS
 
-PROBE_STYLES = {"linear": ("#0072B2", -0.17), "mlp": ("#D55E00", 0.17)}
-PROBE_NAMES = {"linear": "linear probe", "mlp": "MLP probe"}
+PROBE_STYLES = {  # colour, and where in a row its dot stands
+    "linear": ("#0072B2", -0.27),
+    "mlp": ("#D55E00", -0.09),
+    "svm": ("#009E73", 0.09),
+    "forest": ("#CC79A7", 0.27),
+}
+PROBE_NAMES = {"linear": "linear probe", "mlp": "MLP", "svm": "SVM", "forest": "random forest"}
 
 
 def direction_name(id: str) -> str:
@@ -41,10 +46,12 @@ def plot_direction(
         paper: in percent, drawn beside "wasserstein", the paper's method, where chance was another one.
     """
     rows = summary[summary["direction"] == direction]
-    ax = new_axis(ax, height=1.4 + 0.4 * rows["method"].nunique())
-    for probe, (color, shift) in PROBE_STYLES.items():
-        interval_dots(rows[rows["probe"] == probe], "method", ax=ax, color=color, label=PROBE_NAMES[probe], shift=shift)
     methods = list(rows["method"].unique())
+    ax = new_axis(ax, height=1.4 + 0.4 * len(methods))
+    for probe, (color, shift) in PROBE_STYLES.items():
+        own = rows[rows["probe"] == probe].set_index("method").reindex(methods).reset_index()
+        if own["accuracy"].notna().any():
+            interval_dots(own, "method", ax=ax, color=color, label=PROBE_NAMES[probe], shift=shift)
     if paper is not None and "wasserstein" in methods:
         style = {"markerfacecolor": "white", "markeredgecolor": COLORS["ink"], "color": "none"}
         ax.plot(paper, methods.index("wasserstein"), "D", label="paper", zorder=4, **style)
@@ -66,7 +73,7 @@ def draw_directions(summary: pd.DataFrame, paper: dict[str, float]) -> Figure:
         plot_direction(summary, direction, ax, paper=paper.get(direction))
     for ax in axes[1::2]:
         ax.set_yticklabels([])
-    axes[0].legend(loc="lower center", fontsize=9)
+    axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     figure.suptitle("Left: what each part should know. Right: what it should not.")
     return figure
 
@@ -75,6 +82,7 @@ def plot_leakage(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Both leaks against each other, one point per method and probe: best where the chance lines cross."""
     ax = new_axis(ax, width=6.6, height=5.4)
     table = summary.pivot(index=["method", "probe"], columns="direction", values="accuracy").reset_index()
+    table = table.dropna(subset=list(LEAKS))
     for probe, (color, _) in PROBE_STYLES.items():
         rows = table[table["probe"] == probe]
         ax.plot(rows["bg_from_fg"], rows["fg_from_bg"], "o", color=color, label=PROBE_NAMES[probe])
@@ -99,30 +107,108 @@ def plot_leakage(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return legend_below(ax)
 
 
-def plot_unseen(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The two leaks of each method, read by linear probes that learned from training images, or from unseen ones.
+def plot_strongest(leak: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The leaks as the strongest probe reads them, on the way from chance (0) to 100 %; the probe's name beside a dot.
 
     Args:
-        summary: rows with probe "linear" and "linear, unseen images".
+        leak: `protocol.leaks`.
     """
-    leaks = summary[summary["direction"].isin(LEAKS)]
-    ax = new_axis(ax, height=1.4 + 0.42 * leaks["method"].nunique())
+    rows = leak[leak["direction"].isin(LEAKS)]
+    way = 100 / (100 - rows["chance"])
+    ends = {end: way * (rows[end] - rows["chance"]) for end in ("low", "high")}
+    rows, methods = rows.assign(**ends), list(rows["method"].unique())
+    ax = new_axis(ax, height=1.5 + 0.42 * len(methods))
+    for direction, color, shift in zip(LEAKS, (COLORS["foreground"], COLORS["background"]), (-0.17, 0.17), strict=True):
+        own = rows[rows["direction"] == direction].set_index("method").reindex(methods).reset_index()
+        interval_dots(own, "method", "share", ax=ax, color=color, label=direction_name(direction), shift=shift)
+        for row, (x, probe) in enumerate(zip(own["high"], own["probe"], strict=True)):
+            if isinstance(probe, str):
+                ax.annotate(PROBE_NAMES[probe], (x, row + shift), (6, 0), textcoords="offset points", va="center",
+                            fontsize=8, color=COLORS["ink"])  # fmt: skip
+    chance_line(ax, 0, axis="x")
+    ax.set(xlabel="leak, of the way from chance to 100 % (%)", xlim=(-12, 118), title="What the strongest probe finds")
+    return legend_below(ax)
+
+
+def draw_strength(curve: pd.DataFrame) -> Figure:
+    """Accuracy over the steps of training, one column per leak: linear probe, narrow MLP and full MLP from top down.
+
+    A probe is strong enough where its curve is flat at the right end.
+
+    Args:
+        curve: `strength.strength`.
+    """
+    kinds = [tuple(pair) for pair in curve[["probe", "hidden"]].drop_duplicates().itertuples(index=False)]
+    figure, axes = panel(len(LEAKS), len(kinds), width=5.4, height=3.0, sharex=True, sharey=True)
+    for ax, (kind, direction) in zip(axes, [(kind, id) for kind in kinds for id in LEAKS], strict=True):
+        rows = curve[(curve["probe"] == kind[0]) & (curve["hidden"] == kind[1]) & (curve["direction"] == direction)]
+        plot_strength(rows, ax)
+        name = f"MLP of {kind[1]} units" if kind[1] else PROBE_NAMES[kind[0]]
+        ax.set_title(f"{direction_name(direction)}: {name}", fontsize=10)
+    axes[len(LEAKS) - 1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+    for ax in axes[-len(LEAKS) :]:
+        ax.set_xlabel("steps")
+    return figure
+
+
+def plot_strength(rows: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Accuracy over steps, a line per method.
+
+    Args:
+        rows: of `strength.strength`, of one direction and one kind of probe.
+    """
+    ax = new_axis(ax)
+    for method, own in rows.groupby("method"):
+        own = own.sort_values("steps")
+        ax.plot(own["steps"], own["accuracy"], "o-", markersize=4, linewidth=1.4, label=method)
+    if len(rows):
+        chance_line(ax, rows["chance"].iloc[0])
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(ticks := sorted(rows["steps"].unique()), [f"{tick}" for tick in ticks])
+    ax.set(ylabel="accuracy (%)", ylim=(0, 102))
+    return ax
+
+
+def plot_unseen(both: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The two leaks of each method, read by probes that learned from training images, or from unseen ones.
+
+    Args:
+        both: rows of `directions.summarise` with the column `learned`: "training images" or "unseen images".
+    """
     styles = [
-        ("bg_from_fg", "linear", COLORS["foreground"], -0.3, 0.45),
-        ("bg_from_fg", "linear, unseen images", COLORS["foreground"], -0.1, 1.0),
-        ("fg_from_bg", "linear", COLORS["background"], 0.1, 0.45),
-        ("fg_from_bg", "linear, unseen images", COLORS["background"], 0.3, 1.0),
+        (direction, learned, COLORS[color], shift + 0.1 * side, 1.0 if side > 0 else 0.45)
+        for direction, color, shift in zip(LEAKS, ("foreground", "background"), (-0.2, 0.2), strict=True)
+        for learned, side in (("training images", -1), ("unseen images", 1))
     ]
-    for direction, probe, color, shift, alpha in styles:
-        rows = leaks[(leaks["direction"] == direction) & (leaks["probe"] == probe)]
-        learned = "validation" if "unseen" in probe else "training"
-        label = f"{direction_name(direction)},\nlearned on {learned} images"
+    ax, methods = new_axis(ax, height=1.4 + 0.42 * both["method"].nunique()), list(both["method"].unique())
+    for direction, learned, color, shift, alpha in styles:
+        rows = both[(both["direction"] == direction) & (both["learned"] == learned)]
+        rows = rows.set_index("method").reindex(methods).reset_index()
+        label = f"{direction_name(direction)},\nlearned on {learned}"
         interval_dots(rows, "method", ax=ax, color=color, shift=shift, label=label)
         ax.lines[-1].set_alpha(alpha)
-    chance_line(ax, leaks["chance"].iloc[0], axis="x")
-    ax.set(xlabel="accuracy of a linear probe (%)", xlim=(0, 102), title="The leaks, learned on other images")
+    chance_line(ax, both["chance"].iloc[0], axis="x")
+    ax.set(xlabel="accuracy of the strongest probe (%)", xlim=(0, 102), title="The leaks, learned on other images")
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
     return ax
+
+
+def plot_controls(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Probes of random labels: what they know of new images (filled), and of the images they learned from (hollow).
+
+    Args:
+        controls: `protocol.probe_controls`.
+    """
+    methods = list(controls["method"].unique())
+    ax = new_axis(ax, height=1.5 + 0.42 * len(methods))
+    for direction, color, shift in zip(LEAKS, (COLORS["foreground"], COLORS["background"]), (-0.15, 0.15), strict=True):
+        own = controls[controls["direction"] == direction].set_index("method").reindex(methods).reset_index()
+        interval_dots(own, "method", ax=ax, color=color, shift=shift, label=f"{direction_name(direction)}, new images")
+        style = {"markerfacecolor": "white", "markeredgecolor": color, "color": "none"}
+        ax.plot(own["memorised"], np.arange(len(own)) + shift, "o", label="the images learned from", **style)
+    chance_line(ax, controls["chance"].iloc[0], axis="x")
+    ax.set(xlabel="accuracy on random labels (%)", xlim=(0, 102), title="What a probe memorises")
+    return legend_below(ax, 2)
 
 
 def draw_family(images: np.ndarray, guides: np.ndarray, families: pd.DataFrame, family: int = 0) -> Figure:

@@ -13,7 +13,9 @@ from d3s_utils.disentanglement.features import Features
 def leace(x: np.ndarray, labels: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """`x` (N, D) with everything a linear reader could learn of `labels` (N,) projected out.
 
-    LEACE (Belrose et al., 2023), the smallest such change, fitted on the rows `fit` (N,) marks.
+    LEACE (Belrose et al., 2023), the smallest such change, fitted on the rows `fit` (N,) marks. It is exact there: the
+    covariance of features and labels is 0 to rounding. The package's defaults (covariances shrunk, singular values up
+    to 0.01 dropped) would leave a residue that a linear reader finds.
     """
     import torch
     from concept_erasure import LeaceFitter
@@ -21,7 +23,7 @@ def leace(x: np.ndarray, labels: np.ndarray, fit: np.ndarray) -> np.ndarray:
     values = torch.as_tensor(x, dtype=torch.float64)
     one_hot = torch.eye(int(labels.max()) + 1, dtype=torch.float64)[torch.tensor(labels)]
     rows = torch.tensor(fit)
-    return LeaceFitter.fit(values[rows], one_hot[rows]).eraser(values).float().numpy()
+    return LeaceFitter.fit(values[rows], one_hot[rows], shrinkage=False, svd_tol=1e-8).eraser(values).float().numpy()
 
 
 def erase(features: Features, images: pd.DataFrame, fit: np.ndarray) -> Features:

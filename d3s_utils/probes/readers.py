@@ -40,12 +40,19 @@ class Readers:
         self.sets, self.device = len(x), x.device
         self.weights = [self._drawn(before, after, rngs) for before, after in zip(sizes, sizes[1:], strict=False)]
         shapes = [(weight.shape[0], 1, weight.shape[2]) for weight in self.weights]
-        self.biases = [torch.zeros(shape, device=self.device, requires_grad=True) for shape in shapes]
+        self.biases = [torch.zeros(shape, device=self.device) for shape in shapes]
+        if hidden is not None:  # else all units would bend at one point, the mean, and take long to move from there
+            self.biases[0] = self._repeated(torch.stack([torch.randn(1, hidden, generator=rng) for rng in rngs]))
+        for bias in self.biases:
+            bias.requires_grad_()
 
     def _drawn(self, before: int, after: int, rngs: Sequence[torch.Generator]) -> Tensor:
         """He initialisation, the same for all sets within a repetition, so that methods are compared in pairs."""
         one = torch.stack([torch.randn(before, after, generator=rng) for rng in rngs]) * (2 / before) ** 0.5
-        return one.repeat(self.sets, 1, 1).to(self.device).requires_grad_()
+        return self._repeated(one).requires_grad_()
+
+    def _repeated(self, one: Tensor) -> Tensor:
+        return one.repeat(self.sets, 1, 1).to(self.device)
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -66,21 +73,21 @@ class Readers:
 
 
 def fit_readers(
-    x: Tensor, labels: Tensor, rows: Tensor, keys: Sequence[Sequence[object]], schedule: Schedule = Schedule()
+    x: Tensor, labels: Tensor, rows: Sequence[Tensor], keys: Sequence[Sequence[object]], schedule: Schedule = Schedule()
 ) -> Readers:
     """Train one reader for every set of features and every repetition, all at the same time.
 
     Args:
         x: (M, N, D) features, standardised or whitened, on the device where they are to be read.
         labels: (N,) what is to be read, counted from 0.
-        rows: (R, n) the rows each repetition may train on.
+        rows: for each of R repetitions the rows it may train on, (n,) each; their numbers may differ.
         keys: R keys; each draws the first weights and the order of the mini-batches of one repetition.
     """
     rngs = [torch_rng_for(*key) for key in keys]
     readers, labels = Readers(x, int(labels.max()) + 1, schedule.hidden, rngs), labels.to(x.device)
     optimizer = torch.optim.AdamW(readers.parameters, lr=schedule.lr, weight_decay=schedule.decay, foreach=True)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.steps)
-    size = min(schedule.batch_size, rows.shape[1])
+    size = min(schedule.batch_size, *map(len, rows))
     for batch in mini_batches(rows, size, schedule.steps, rngs):  # (R, b)
         batch = batch.to(x.device)
         seen = x[:, batch].flatten(0, 1)  # (M * R, b, D)
@@ -93,16 +100,16 @@ def fit_readers(
     return readers
 
 
-def mini_batches(rows: Tensor, size: int, steps: int, rngs: Sequence[torch.Generator]):
+def mini_batches(rows: Sequence[Tensor], size: int, steps: int, rngs: Sequence[torch.Generator]):
     """Yield (R, size) rows, each repetition going through its own rows in its own order, epoch after epoch."""
-    left = rows[:, :0]
+    left = [own[:0] for own in rows]
     for _ in range(steps):
-        if left.shape[1] < size:
-            left = torch.stack(
-                [own[torch.randperm(len(own), generator=rng)] for own, rng in zip(rows, rngs, strict=True)]
-            )
-        yield left[:, :size]
-        left = left[:, size:]
+        left = [
+            part if len(part) >= size else own[torch.randperm(len(own), generator=rng)]
+            for part, own, rng in zip(left, rows, rngs, strict=True)
+        ]
+        yield torch.stack([part[:size] for part in left])
+        left = [part[size:] for part in left]
 
 
 def standardised(x: np.ndarray, fit: np.ndarray) -> np.ndarray:

@@ -6,45 +6,89 @@ import pandas as pd
 
 from d3s_utils.disentanglement.models import BACKBONE
 from d3s_utils.probes.directions import ERASED, LEAKS
+from d3s_utils.probes.findings import larger_leaks
+from d3s_utils.probes.strength import last_doubling
 
-PAPER_METHOD = "wasserstein"
+NAMES = {"linear": "linear probe", "mlp": "MLP", "svm": "SVM", "forest": "forest"}
+FLAT = 1.0  # points that the last doubling may add
 
 
-def leaks(summary: pd.DataFrame) -> str:
-    """The methods, LEACE apart, in whose features a linear probe finds most and least of what should not be there.
+def leaks(leak: pd.DataFrame, paper_method: str) -> str:
+    """The methods, LEACE apart, in whose features the strongest probe finds most and least of what should not be there.
 
     Args:
-        summary: `directions.summarise` of all directions.
+        leak: `protocol.leaks`.
+        paper_method: which method stands for the paper's.
     """
-    rows = summary[(summary["probe"] == "linear") & summary["direction"].isin(LEAKS)]
-    leak = rows[~rows["method"].str.endswith(ERASED)].groupby("method", sort=False)["accuracy"].max()
-    if not len(leak):
+    rows = leak[leak["direction"].isin(LEAKS) & ~leak["method"].str.endswith(ERASED)]
+    if rows.empty:
         return "No features were read."
+    larger = larger_leaks(leak).set_index("method")
+    most, least = larger.loc[larger["share"].idxmax()], larger.loc[larger["share"].idxmin()]
     text = (
-        f"A linear probe finds most misplaced knowledge in **{leak.idxmax()}** (larger leak {leak.max():.1f} %), and "
-        f"the least in **{leak.idxmin()}** ({leak.min():.1f} %); guessing gives {summary['chance'].iloc[0]:.0f} %."
+        f"The strongest probe finds most misplaced knowledge in **{most.name}** ({_reading(most)}), and the least in "
+        f"**{least.name}** ({_reading(least)}); guessing gives {least['chance']:.0f} %."
     )
-    if PAPER_METHOD not in leak:
+    if paper_method not in larger.index:
         return text
-    return f"{text} The paper's own penalty, {PAPER_METHOD}, leaks {leak[PAPER_METHOD]:.1f} % here."
+    return f"{text} The paper's method, {paper_method}, leaks {_reading(larger.loc[paper_method])}."
 
 
-def hidden(both: pd.DataFrame) -> str:
+def _reading(row: pd.Series) -> str:
+    share = f"{row['share']:.0f} % of the way from chance"
+    return f"{row['accuracy']:.1f} % by the {NAMES[row['probe']]}, {share}, {row['bits']:.2f} bits"
+
+
+def strong_enough(curve: pd.DataFrame) -> str:
+    """Whether the last doubling of the steps still adds anything.
+
+    Args:
+        curve: `strength.strength`.
+    """
+    added = last_doubling(curve)
+    if added.empty:
+        return "No curve was measured."
+    most = added.loc[added["added"].idxmax()]
+    verdict = "The probes were trained for long enough" if most["added"] <= FLAT else "Longer training would find more"
+    return (
+        f"{verdict}: the last doubling of the steps adds {most['added']:+.1f} points at most ({NAMES[most['probe']]}, "
+        f"{most['method']}), and {added['added'].mean():+.1f} on average."
+    )
+
+
+def memorised(controls: pd.DataFrame) -> str:
+    """What probes do with labels that mean nothing.
+
+    Args:
+        controls: `protocol.probe_controls`.
+    """
+    if controls.empty:
+        return "No probe was given random labels."
+    held = (controls["low"] <= controls["chance"]) & (controls["chance"] <= controls["high"])
+    most = controls.loc[controls["memorised"].idxmax()]
+    return (
+        f"Of {len(held)} probes of random labels {held.sum()} read chance within their interval. On the images they "
+        f"learned from they reach up to {most['memorised']:.0f} % ({NAMES[most['probe']]}, {most['method']}): "
+        "an accuracy there says nothing of what features know."
+    )
+
+
+def hidden(points: pd.DataFrame) -> str:
     """Whether leaks grow where probes learn from images that no penalty has seen.
 
     Args:
-        both: `directions.summarise` of linear probes that learned from training images, and from unseen ones.
+        points: `protocol.difference` of unseen images less training images.
     """
-    rows = both[both["direction"].isin(LEAKS)]
-    gap = rows.pivot(index=["method", "direction"], columns="probe", values="accuracy")
-    if "linear, unseen images" not in gap:
+    if points.empty:
         return "No probe learned from unseen images."
-    gap = (gap["linear, unseen images"] - gap["linear"]).groupby("method").max()
-    most = gap.abs().idxmax()
+    most = points.loc[points["points"].idxmax()]
+    meaning = (
+        "a label was hidden there and not removed" if most["low"] > 0 else "there is no sign that a label was hidden"
+    )
     return (
-        f"Learning from unseen images changes the reading most for **{most}**, by {gap[most]:+.1f} points. These "
-        "probes have fewer images to learn from, so a reading *below* the first protocol's says little; one clearly "
-        "above it would mean that the label was hidden and not removed."
+        f"Learning from unseen images raises the reading most for **{most['method']}**, by {most['points']:+.1f} "
+        f"points ({most['low']:+.1f} to {most['high']:+.1f}): {meaning}. These probes have fewer images to "
+        "learn from, so a reading *below* the first protocol's says little."
     )
 
 

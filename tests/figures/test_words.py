@@ -35,9 +35,11 @@ PARTS = ["natural", "style", "background", "labels", "d3s"]
 PROBES = rows(
     MEASURED | {"chance": 10.0},
     method=("none", "wasserstein"),
-    probe=("linear", "mlp", "linear, unseen images"),
+    probe=("linear", "mlp", "svm", "forest"),
     direction=[direction.id for direction in DIRECTIONS],
 )
+LEAK = PROBES[PROBES["probe"] == "svm"].assign(share=44.0, memorised=90.0)
+CURVE = pd.concat([PROBES.assign(steps=steps, hidden=PROBES["probe"].eq("mlp") * 8) for steps in (1, 2)])
 READ = rows(
     MEASURED | {"worst": 30.0},
     method=("none",),
@@ -124,7 +126,12 @@ DRAWN = {
     "maps": lambda: disentanglement.draw_maps(FEATURES, IMAGES, "hsic"),
     "directions": lambda: probes.draw_directions(PROBES, {}),
     "leaks": lambda: probes.plot_leakage(PROBES),
-    "unseen": lambda: probes.plot_unseen(PROBES),
+    "strongest": lambda: probes.plot_strongest(LEAK),
+    "strength": lambda: probes.draw_strength(CURVE[CURVE["probe"].isin(["linear", "mlp"])]),
+    "controls": lambda: probes.plot_controls(LEAK[LEAK["direction"].isin(["bg_from_fg", "fg_from_bg"])]),
+    "unseen": lambda: probes.plot_unseen(
+        pd.concat([LEAK.assign(learned=learned) for learned in ("training images", "unseen images")])
+    ),
     "movement": lambda: probes.plot_movement(
         rows({"ratio": 1.0, "low": 0.5, "high": 2.0}, method=("hsic",), features=("fg", "bg"))
     ),

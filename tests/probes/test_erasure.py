@@ -19,6 +19,16 @@ def test_after_erasure_the_class_means_are_equal_and_little_else_has_moved():
     assert np.allclose(erased[:, 8:], x[:, 8:], atol=0.6)
 
 
+def test_after_erasure_features_and_labels_do_not_correlate_however_faint_the_label_was():
+    rng, n = rng_for("exact leace"), 20_000
+    labels, fit = np.arange(n) % 5, np.arange(n) < 0.9 * n
+    x = (rng.normal(size=(n, 8)) + 0.01 * np.eye(5, 8)[labels]).astype(np.float32)
+    x[:, 2] *= 1e-3  # as faint as the part of a feature that a penalty has squeezed
+    erased, one_hot = leace(x, labels, fit)[fit].astype(np.float64), np.eye(5)[labels[fit]]
+    correlation = np.corrcoef(np.concatenate([erased, one_hot], axis=1).T)[:8, 8:]
+    assert np.abs(correlation).max() < 1e-5
+
+
 def test_erasure_takes_the_background_from_the_foreground_part_and_the_class_from_the_other():
     n = 400
     labels, places = np.arange(n) % 4, (np.arange(n) // 4) % 5

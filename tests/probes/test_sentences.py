@@ -6,32 +6,51 @@ from d3s_utils.probes import sentences
 from d3s_utils.probes.directions import ERASED, LEAKS
 
 
-def read(probe="linear", **methods):
+def leak_of(**methods):
     rows = [
-        (method, probe, direction, value)
+        (method, direction, "svm", value)
         for method, own in methods.items()
         for direction, value in zip(LEAKS, own, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["method", "probe", "direction", "accuracy"]).assign(chance=10.0)
+    table = pd.DataFrame(rows, columns=["method", "direction", "probe", "accuracy"]).assign(chance=10.0, bits=0.5)
+    return table.assign(share=(table["accuracy"] - 10) / 0.9)
 
 
-SUMMARY = read(backbone=(97.7, 60.0), hsic=(11.1, 12.0), wasserstein=(89.3, 20.0), **{"backbone" + ERASED: (9.0, 9.0)})
+LEAK = leak_of(backbone=(97.7, 60.0), hsic=(11.1, 12.0), wasserstein=(89.3, 20.0), **{"backbone" + ERASED: (9.0, 9.0)})
 
 
 def test_leaks_are_ranked_by_the_larger_one_and_leace_is_no_method():
-    said = sentences.leaks(SUMMARY)
-    assert "in **backbone** (larger leak 97.7 %)" in said and "in **hsic** (12.0 %); guessing gives 10 %" in said
-    assert said.endswith("wasserstein, leaks 89.3 % here.")
-    assert "wasserstein" not in sentences.leaks(SUMMARY[SUMMARY["method"] != "wasserstein"])
-    assert sentences.leaks(SUMMARY.head(0)) == "No features were read."
+    said = sentences.leaks(LEAK, "wasserstein")
+    assert "in **backbone** (97.7 % by the SVM, 97 % of the way from chance, 0.50 bits)" in said
+    assert "in **hsic** (12.0 % by the SVM" in said and "guessing gives 10 %" in said
+    assert "wasserstein, leaks 89.3 % by the SVM" in said
+    assert "wasserstein" not in sentences.leaks(LEAK[LEAK["method"] != "wasserstein"], "wasserstein")
+    assert sentences.leaks(LEAK.head(0), "wasserstein") == "No features were read."
 
 
-def test_a_change_keeps_its_sign():
-    more = pd.concat([SUMMARY, read("linear, unseen images", backbone=(97.7, 60.0), hsic=(31.1, 12.0))])
-    assert "most for **hsic**, by +20.0 points" in sentences.hidden(more)
-    less = pd.concat([SUMMARY, read("linear, unseen images", backbone=(67.7, 30.0), hsic=(11.1, 12.0))])
-    assert "most for **backbone**, by -30.0 points" in sentences.hidden(less)
-    assert sentences.hidden(SUMMARY) == "No probe learned from unseen images."
+def test_a_hidden_label_is_told_from_a_reading_that_moved_by_chance():
+    points = pd.DataFrame({"method": ["a", "b@c"], "direction": LEAKS, "points": [-4.0, 9.0]})
+    clear = points.assign(low=points["points"] - 2, high=points["points"] + 2)
+    assert "most for **b@c**, by +9.0 points (+7.0 to +11.0): a label was hidden" in sentences.hidden(clear)
+    vague = points.assign(low=points["points"] - 10, high=points["points"] + 10)
+    assert "no sign that a label was hidden" in sentences.hidden(vague)
+    assert sentences.hidden(points.head(0)) == "No probe learned from unseen images."
+
+
+def test_a_curve_that_still_rises_is_called_so():
+    rows = [("m", "bg_from_fg", "mlp", 8, 1, 50.0), ("m", "bg_from_fg", "mlp", 8, 2, 50.6)]
+    curve = pd.DataFrame(rows, columns=["method", "direction", "probe", "hidden", "steps", "accuracy"])
+    assert "trained for long enough: the last doubling of the steps adds +0.6" in sentences.strong_enough(curve)
+    rising = curve.assign(accuracy=[50.0, 53.0])
+    assert sentences.strong_enough(rising).startswith("Longer training would find more: ")
+    assert sentences.strong_enough(curve.head(1)) == "No curve was measured."
+
+
+def test_what_is_memorised_is_told_from_what_is_known():
+    table = pd.DataFrame({"method": ["a", "b"], "probe": ["svm", "mlp"], "memorised": [30.0, 99.0], "chance": 10.0})
+    said = sentences.memorised(table.assign(low=[8.0, 11.0], high=[12.0, 14.0]))
+    assert "Of 2 probes of random labels 1 read chance" in said and "up to 99 % (MLP, b)" in said
+    assert sentences.memorised(table.head(0)) == "No probe was given random labels."
 
 
 def test_the_least_and_the_most_moved_are_named_beside_the_backbone():
