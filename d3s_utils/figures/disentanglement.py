@@ -37,14 +37,16 @@ def draw_streams(d3s: np.ndarray, images: pd.DataFrame, natural: np.ndarray, see
 
 
 def plot_head_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy of both heads on the batches they learn from, a running mean of 20 steps."""
+    """Accuracy of the heads on the batches they learn from, as far as they learn, a running mean of 20 steps."""
     ax = new_axis(ax)
     steps = history.dropna(subset=["label_accuracy"])
     for name, color in PART_COLORS.items():
+        if f"{name}_accuracy" not in steps:
+            continue  # a plain network learns the class alone
         curve = steps[f"{name}_accuracy"].rolling(SMOOTH, min_periods=1).mean()
         ax.plot(steps["step"], curve, color=color, label=worded(PART_NAMES[name]))
     ax.set(xlabel="step", ylabel="accuracy on training batches (%)", ylim=(0, 102))
-    ax.set_title("Both heads while learning")
+    ax.set_title("The heads while learning")
     ax.legend(loc="lower right")
     return ax
 

@@ -126,3 +126,13 @@ def test_a_figure_without_data_says_why():
         "nobody knows where these photographs were taken, so no class has a home"
     ]
     plt.close(axis.figure)
+
+
+def test_curves_of_a_plain_network_are_drawn_while_somebody_watches(monkeypatch):
+    """It learns the class alone, so its records say nothing of backgrounds."""
+    monkeypatch.setenv("D3S_HEADLESS", "0")
+    shown = []
+    handle = type("Handle", (), {"update": lambda self, figure: shown.append(len(figure.axes[0].lines))})()
+    monkeypatch.setattr("IPython.display.display", lambda **options: handle)
+    records = ({"step": step, "label_loss": 1.0, "label_accuracy": 50.0 + step} for step in range(60))
+    assert len(disentanglement.watch(records)) == 60 and shown == [1]
