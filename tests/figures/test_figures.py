@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
-from d3s_utils.figures import evaluation
+from d3s_utils.figures import disentanglement, evaluation
 from d3s_utils.figures import shapes as figures
 from d3s_utils.ground.files import write_figure
 
