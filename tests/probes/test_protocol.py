@@ -111,7 +111,7 @@ def test_control_labels_read_chance_within_their_interval_in_nineteen_of_twenty_
     rows = pd.concat(protocol.probe_controls(features, images, chosen_as(kind), few, seed) for seed in range(seeds))
     held = (rows["low"] <= rows["chance"]) & (rows["chance"] <= rows["high"])
     assert held.sum() >= least and abs(rows["accuracy"].mean() - CHANCE) < 1.5
-    assert rows["memorised"].mean() > CHANCE + 10 and set(rows["chance"]) == {CHANCE}
+    assert rows["memorised"].mean() > CHANCE + 5 and set(rows["chance"]) == {CHANCE}
 
 
 def test_control_labels_are_random_and_one_for_all_images_of_a_source():
