@@ -29,7 +29,8 @@ from d3s_utils.ground.files import write_tensors
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Disentanglement, Evaluation, Probes, Profile, Realism, Spurious, WholeBackbone
 from d3s_utils.ground.words import CLASSES
-from d3s_utils.probes import directions, readers
+from d3s_utils.probes import protocol, readers
+from d3s_utils.probes.strength import strength
 from d3s_utils.spurious import task
 
 ELSEWHERE = torch.device("lazy")
@@ -213,10 +214,12 @@ def features_of(table):
 
 
 def test_probes(elsewhere):
-    table, settings = images(), Probes(seeds=2, hidden=4, steps=3)
+    table, settings = images(144), Probes(seeds=1, hidden=8, steps=3, trees=2)
     features = {"planted": features_of(table)}
-    for probe in (directions.probe, directions.probe_unseen):
-        assert len(probe(features, table, settings, 0, "cuda"))
+    guesses = protocol.probe(features, table, settings, 0, "cuda")
+    chosen = protocol.strongest(guesses)
+    assert len(protocol.probe_unseen(features, table, chosen, settings, 0, "cuda"))
+    assert len(strength(features, table, guesses, settings, 0, "cuda"))
 
 
 def test_the_spurious_task(elsewhere, monkeypatch):

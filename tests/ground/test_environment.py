@@ -30,7 +30,7 @@ LINUX = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine"
 # Never imported by name: called as a program, loaded by another package, or wanted beside an exact torch.
 BY_OTHERS = {"accelerate", "ipykernel", "jupyterlab", "ruff", "torchvision", "huggingface-hub"}
 IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "crowd-kit": "crowdkit", "ipython": "IPython",
-               "open-clip-torch": "open_clip"}  # fmt: skip
+               "open-clip-torch": "open_clip", "scikit-learn": "sklearn"}  # fmt: skip
 
 
 def needed() -> set[str]:
