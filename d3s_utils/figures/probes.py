@@ -144,8 +144,8 @@ def draw_strength(curve: pd.DataFrame) -> Figure:
         rows = curve[(curve["probe"] == kind[0]) & (curve["hidden"] == kind[1]) & (curve["direction"] == direction)]
         plot_strength(rows, ax)
         name = f"MLP of {kind[1]} units" if kind[1] else PROBE_NAMES[kind[0]]
-        ax.set_title(f"{direction_name(direction)}: {name}", fontsize=10)
-    axes[len(LEAKS) - 1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        ax.set_title(f"{direction_name(direction)}\n{name}", fontsize=10)
+    axes[len(LEAKS) - 1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
     for ax in axes[-len(LEAKS) :]:
         ax.set_xlabel("steps")
     return figure
@@ -208,7 +208,7 @@ def plot_controls(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(own["memorised"], np.arange(len(own)) + shift, "o", label="the images learned from", **style)
     chance_line(ax, controls["chance"].iloc[0], axis="x")
     ax.set(xlabel="accuracy on random labels (%)", xlim=(0, 102), title="What a probe memorises")
-    return legend_below(ax, 2)
+    return legend_below(ax, 1)
 
 
 def draw_family(images: np.ndarray, guides: np.ndarray, families: pd.DataFrame, family: int = 0) -> Figure:
