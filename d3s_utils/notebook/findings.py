@@ -15,6 +15,7 @@ where t is Student's quantile, its degrees of freedom those of s in the share th
   something that can be said of it is no longer true: "met" became "not met" or the reverse, its sign turned, it crossed
   the chance level, or it lies a twentieth of its scale away (5 points of 100, 0.05 of a correlation).
 * A finding has also changed if it was measured and now is not.
+* A number of whose family no spread was measured, while others' was, is compared and listed, and not judged.
 """
 
 from __future__ import annotations
@@ -141,7 +142,11 @@ def compare_claims(reference: pd.DataFrame, run: pd.DataFrame, spread: Spread | 
             found.notes.append(f"{id}: {show(after)}, not measured in the reference")
     found.compared = len(pairs)
     for pair in pairs:
-        if turned := pair.turned(len(pairs)):
+        if spread is not None and not spread.knows(pair.id):
+            if abs(pair.difference) > pair.allowed():
+                unknown = "its spread over training seeds was not measured, so it is not judged"
+                found.outside.append(f"{pair.describe(len(pairs))}; {unknown}")
+        elif turned := pair.turned(len(pairs)):
             found.changed.append(f"{pair.describe(len(pairs))}: {turned}")
         elif abs(pair.difference) > pair.allowed():
             found.outside.append(pair.describe(len(pairs)))

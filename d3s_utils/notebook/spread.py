@@ -28,6 +28,10 @@ class Spread:
 
     table: pd.DataFrame
 
+    def knows(self, id: str) -> bool:
+        """Whether a claim of this one's family was measured."""
+        return bool((self.table.index.map(family) == family(id)).any())
+
     def of(self, id: str) -> tuple[float, float]:
         """Standard deviation of a claim over training seeds, and the degrees of freedom behind it.
 
