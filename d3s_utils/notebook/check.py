@@ -28,7 +28,7 @@ from d3s_utils.notebook.spread import read_spread
 
 LARGEST = 200_000  # bytes; larger tables and figures stay out of the repository
 SHOWN = 5  # rows named per table
-UNCOMPARED = {"source", "device", "profile"}  # words that may differ: who voted, and where it ran
+UNCOMPARED = {"source", "device", "profile", "probe"}  # words that may differ: who voted, where, and who read best
 
 
 @dataclass
@@ -128,7 +128,8 @@ def is_word(column: pd.Series) -> bool:
 
 def keyed(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """`table` indexed by its words and a count that tells repeated ones apart."""
-    words = table[keys].astype(str).agg("/".join, axis=1) if keys else pd.Series("", table.index)
+    words = table[keys].astype(object).fillna("").astype(str) if keys else None
+    words = pd.Series("", table.index) if words is None else words.agg("/".join, axis=1)
     return table.set_index(pd.MultiIndex.from_arrays([words, words.groupby(words).cumcount()]))
 
 

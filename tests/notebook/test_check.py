@@ -211,6 +211,15 @@ def test_equal_folders_agree(folders):
     assert next(report.lines()) == "1 numbers compared, 0 outside their tolerance, no finding changed"
 
 
+def test_a_word_may_be_missing_in_a_row(folders):
+    rows = table(accuracy=[90.0, 50.0, 70.0], order=["style first", None, None])
+    for folder in folders:
+        change(folder, rows)
+    assert not check.compare(*folders).failed
+    change(folders[0], rows.assign(order=["style first", None, "background first"]))
+    assert "03_x_drop.csv: row at night/" in "".join(check.compare(*folders).missing)
+
+
 def test_the_numbers_and_the_order_of_a_table_are_free(folders):
     change(folders[0], table(accuracy=[10.0, None, 30.0]).iloc[[2, 0, 1]])
     assert not check.compare(*folders).failed
