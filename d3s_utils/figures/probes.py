@@ -37,13 +37,13 @@ def direction_name(id: str) -> str:
 
 
 def plot_direction(
-    summary: pd.DataFrame, direction: str, ax: Axes | None = None, *, paper: float | None = None
+    summary: pd.DataFrame, direction: str, ax: Axes | None = None, *, paper: float | None = None, method: str = ""
 ) -> Axes:
     """One row per method, a dot per probe; bars are 95 % intervals, dashes chance, the diamond the paper's own number.
 
     Args:
         summary: rows of `directions.summarise`, with `chance` in percent.
-        paper: in percent, drawn beside "wasserstein", the paper's method, where chance was another one.
+        paper: in percent, drawn beside `method`, which stands for the paper's; chance may have been another one there.
     """
     rows = summary[summary["direction"] == direction]
     methods = list(rows["method"].unique())
@@ -52,25 +52,26 @@ def plot_direction(
         own = rows[rows["probe"] == probe].set_index("method").reindex(methods).reset_index()
         if own["accuracy"].notna().any():
             interval_dots(own, "method", ax=ax, color=color, label=PROBE_NAMES[probe], shift=shift)
-    if paper is not None and "wasserstein" in methods:
+    if paper is not None and method in methods:
         style = {"markerfacecolor": "white", "markeredgecolor": COLORS["ink"], "color": "none"}
-        ax.plot(paper, methods.index("wasserstein"), "D", label="paper", zorder=4, **style)
+        ax.plot(paper, methods.index(method), "D", label="paper", zorder=4, **style)
     chance_line(ax, rows["chance"].iloc[0], axis="x")
     ax.set(xlabel="accuracy (%)", xlim=(0, 102), title=direction_name(direction))
     return ax
 
 
-def draw_directions(summary: pd.DataFrame, paper: dict[str, float]) -> Figure:
+def draw_directions(summary: pd.DataFrame, paper: dict[str, float], method: str) -> Figure:
     """All four directions: what a part should know on the left, what it should not on the right.
 
     Args:
         paper: the paper's number by direction id, in percent.
+        method: which method stands for the paper's.
     """
     n = summary["method"].nunique()
     figure, axes = panel(2, 2, width=6.6, height=1.3 + 0.33 * n)
     order = ("fg_from_fg", "bg_from_fg", "bg_from_bg", "fg_from_bg")
     for ax, direction in zip(axes, order, strict=True):
-        plot_direction(summary, direction, ax, paper=paper.get(direction))
+        plot_direction(summary, direction, ax, paper=paper.get(direction), method=method)
     for ax in axes[1::2]:
         ax.set_yticklabels([])
     axes[1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
@@ -180,17 +181,17 @@ def plot_unseen(both: pd.DataFrame, ax: Axes | None = None) -> Axes:
         for direction, color, shift in zip(LEAKS, ("foreground", "background"), (-0.2, 0.2), strict=True)
         for learned, side in (("training images", -1), ("unseen images", 1))
     ]
-    ax, methods = new_axis(ax, height=1.4 + 0.42 * both["method"].nunique()), list(both["method"].unique())
+    methods = list(both["method"].unique())
+    ax = new_axis(ax, width=8.4, height=2.2 + 0.42 * len(methods))
     for direction, learned, color, shift, alpha in styles:
         rows = both[(both["direction"] == direction) & (both["learned"] == learned)]
         rows = rows.set_index("method").reindex(methods).reset_index()
-        label = f"{direction_name(direction)},\nlearned on {learned}"
+        label = f"{direction_name(direction)},\n{learned}"
         interval_dots(rows, "method", ax=ax, color=color, shift=shift, label=label)
         ax.lines[-1].set_alpha(alpha)
     chance_line(ax, both["chance"].iloc[0], axis="x")
     ax.set(xlabel="accuracy of the strongest probe (%)", xlim=(0, 102), title="The leaks, learned on other images")
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
-    return ax
+    return legend_below(ax, 2)
 
 
 def plot_controls(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -200,7 +201,7 @@ def plot_controls(controls: pd.DataFrame, ax: Axes | None = None) -> Axes:
         controls: `protocol.probe_controls`.
     """
     methods = list(controls["method"].unique())
-    ax = new_axis(ax, height=1.5 + 0.42 * len(methods))
+    ax = new_axis(ax, width=8.4, height=2.4 + 0.42 * len(methods))
     for direction, color, shift in zip(LEAKS, (COLORS["foreground"], COLORS["background"]), (-0.15, 0.15), strict=True):
         own = controls[controls["direction"] == direction].set_index("method").reindex(methods).reset_index()
         interval_dots(own, "method", ax=ax, color=color, shift=shift, label=f"{direction_name(direction)}, new images")

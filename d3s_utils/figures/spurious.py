@@ -9,7 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from d3s_utils.figures.shapes import COLORS, chance_line, image_grid, interval_dots, label_name, new_axis, worded
+from d3s_utils.figures.shapes import (
+    COLORS,
+    chance_line,
+    image_grid,
+    interval_dots,
+    label_name,
+    legend_below,
+    new_axis,
+    worded,
+)
 from d3s_utils.spurious.task import reader_name
 
 SIDE_STYLES = {"agreeing": (COLORS["natural"], -0.15), "disagreeing": (COLORS["d3s"], 0.15)}
@@ -64,15 +73,14 @@ def plot_sides(summary: pd.DataFrame, ax: Axes | None = None, *, chance: float) 
     readers = zip(summary["method"], summary["features"], strict=True)
     rows = summary.assign(reader=[reader_name(*reader, label_name("background")) for reader in readers])
     order = {name: position for position, name in enumerate(rows["reader"].unique())}
-    ax = new_axis(ax, width=8.4, height=1.4 + 0.36 * len(order))
+    ax = new_axis(ax, width=9.2, height=2.0 + 0.36 * len(order))
     for side, (color, shift) in SIDE_STYLES.items():
         own = rows[rows["side"] == side]
         interval_dots(own, "reader", ax=ax, color=color, label=f"{side} images", shift=shift)
         ax.plot(own["worst"], np.arange(len(own)) + shift, "x", color=color, markersize=6, label="worst class of them")
     chance_line(ax, chance, axis="x")
     ax.set(xlabel="accuracy (%)", xlim=(-2, 102), title=worded("When class and {background} always went together"))
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9)
-    return ax
+    return legend_below(ax, 2)
 
 
 def plot_loudness(louder: pd.DataFrame, ax: Axes | None = None, *, chance: float) -> Axes:

@@ -124,7 +124,7 @@ DRAWN = {
     "penalty curves": lambda: disentanglement.draw_training({"hsic": HISTORY}),
     "heads": lambda: disentanglement.plot_head_accuracy(rows(MEASURED, method=("hsic",), head=("label", "background"))),
     "maps": lambda: disentanglement.draw_maps(FEATURES, IMAGES, "hsic"),
-    "directions": lambda: probes.draw_directions(PROBES, {}),
+    "directions": lambda: probes.draw_directions(PROBES, {}, "hsic"),
     "leaks": lambda: probes.plot_leakage(PROBES),
     "strongest": lambda: probes.plot_strongest(LEAK),
     "strength": lambda: probes.draw_strength(CURVE[CURVE["probe"].isin(["linear", "mlp"])]),

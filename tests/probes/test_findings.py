@@ -38,7 +38,11 @@ def controls_of(held):
 
 def ledger(summary=None, leak=None, controls=None, nonlinear=12.0, unseen=1.0):
     summary = summary_of(GOOD) if summary is None else summary
-    leak = leak_of(wasserstein=60.0, **{"hsic@backbone": 30.0, "none" + ERASED: 11.0}) if leak is None else leak
+    leak = (
+        leak_of(backbone=97.0, wasserstein=60.0, **{"hsic@backbone": 30.0, "none" + ERASED: 11.0})
+        if leak is None
+        else leak
+    )
     differences = {"nonlinear": points_of(nonlinear), "unseen": points_of(unseen)}
     controls = controls_of(10) if controls is None else controls
     found = headline(summary, leak, controls, differences, "wasserstein")
@@ -69,12 +73,12 @@ def test_each_of_the_papers_numbers_can_be_met_and_missed():
     assert {missed[id].status for id in BAD} == {"not met"} and "D3S paper" in missed["fg_from_bg"].why
 
 
-def test_the_method_that_leaks_least_is_named_by_its_larger_leak():
+def test_the_method_that_leaks_least_is_named_by_its_larger_leak_and_held_against_no_penalty():
     claim = ledger()["least_leak"]
     assert "hsic@backbone (mlp probe)" in claim.claim and claim.status == "met"
     assert claim.measured == pytest.approx(20 / 0.9) and claim.ci_low == pytest.approx(19 / 0.9)
-    own = ledger(leak=leak_of(wasserstein=20.0, hsic=30.0))["least_leak"]
-    assert own.status == "undecided" and "wasserstein" in own.claim
+    failed = ledger(leak=leak_of(backbone=20.0, hsic=21.5))["least_leak"]
+    assert failed.status == "undecided" and "backbone" in failed.claim
     assert "least_leak" not in ledger(leak=leak_of(hsic=30.0))
 
 
