@@ -203,9 +203,9 @@ class WholeBackbone(Turns):
 
 @settings
 class Probes(Settings):
-    seeds: Count = 2  # of the probes that begin at random: linear, MLP, forest
+    seeds: Count = 1  # of the probes that begin at random: linear, MLP, forest
     hidden: Count = 512  # width of the MLP probe
-    steps: Count = 1000  # of the linear probe and the MLP; notebook 05 shows that fewer would nearly do
+    steps: Count = 2000  # of the linear probe and the MLP; notebook 05 shows that half of them would nearly do
     trees: Count = 200  # of the forest
     sample: Annotated[int, Field(ge=50)] = 5000  # images at most that the SVM and the forest learn from
     families: Count = 4  # counterfactual families: one seed and one guide background each ...

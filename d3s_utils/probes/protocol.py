@@ -53,7 +53,7 @@ def probe(
 def probe_held_out(
     features: dict[str, Features], images: pd.DataFrame, settings: Probes, seed: int, device: str = "cpu"
 ) -> pd.DataFrame:
-    """The same probes once, learned from three quarters of the training images and asked about the last.
+    """The probes of the leaks once, learned from three quarters of the training images and asked about the last.
 
     Returns:
         Rows as `probe` gives them.
@@ -62,7 +62,8 @@ def probe_held_out(
     fold = folds_by_source(images.iloc[train], QUARTER, (seed, "held-out quarter"))
     learned, held = (np.isin(np.arange(len(images)), train[rows]) for rows in (fold > 0, fold == 0))
     lesson = Lesson([np.flatnonzero(learned)], learned, held, whole=len(train))
-    return ask(features, images, questions(features), lesson, settings, seed, device)
+    asked = [question for question in questions(features) if question[1].id in LEAKS]
+    return ask(features, images, asked, lesson, settings, seed, device)
 
 
 def strongest(held: pd.DataFrame) -> pd.DataFrame:
