@@ -10,6 +10,11 @@ from d3s_utils.ground.seeds import seed_for
 CAPTION_WORDS = 24  # tokens a prompt of the toy model may have
 
 
+def pytest_collection_modifyitems(items):
+    """Files marked slow come first: where several workers share the tests, none is left with a long one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory) -> Path:
     """A folder in diffusers layout: 32-64 px images, 4x smaller latents with 4 channels, some 100 000 weights."""

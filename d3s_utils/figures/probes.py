@@ -108,11 +108,12 @@ def plot_leakage(summary: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return legend_below(ax)
 
 
-def plot_strongest(leak: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_strongest(leak: pd.DataFrame, others: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes:
     """The leaks as the strongest probe reads them, on the way from chance (0) to 100 %; the probe's name beside a dot.
 
     Args:
         leak: `protocol.leaks`.
+        others: the same rows of runs under several training seeds, small and hollow.
     """
     rows = leak[leak["direction"].isin(LEAKS)]
     way = 100 / (100 - rows["chance"])
@@ -122,6 +123,11 @@ def plot_strongest(leak: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for direction, color, shift in zip(LEAKS, (COLORS["foreground"], COLORS["background"]), (-0.17, 0.17), strict=True):
         own = rows[rows["direction"] == direction].set_index("method").reindex(methods).reset_index()
         interval_dots(own, "method", "share", ax=ax, color=color, label=direction_name(direction), shift=shift)
+        if others is not None and len(others):
+            seen = others[(others["direction"] == direction) & others["method"].isin(methods)]
+            style = {"markerfacecolor": "none", "markeredgecolor": color, "color": "none", "markersize": 4}
+            label = f"{others['training_seed'].nunique()} training seeds"
+            ax.plot(seen["share"], seen["method"].map(methods.index) + shift, "o", label=label, zorder=1, **style)
         for row, (x, probe) in enumerate(zip(own["high"], own["probe"], strict=True)):
             if isinstance(probe, str):
                 ax.annotate(PROBE_NAMES[probe], (x, row + shift), (6, 0), textcoords="offset points", va="center",

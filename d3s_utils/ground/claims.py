@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -95,6 +96,8 @@ class Claim:
     profile: str = ""
     seconds: float | None = None
     unit: str = "%"
+    mark: str = ""  # what the number is held against, see `Mark`
+    seed_half: float | None = None  # half of the interval that training seeds alone would give, see `spread`
 
 
 COLUMNS = list(Claim.__dataclass_fields__)
@@ -165,6 +168,12 @@ class Mark:
     def __str__(self) -> str:
         return f"{self.word} {self.value:g} {self.unit}"
 
+    @classmethod
+    def read(cls, text: str) -> Mark | None:
+        """The mark that `str` wrote, but for its source; None for no text."""
+        found = re.fullmatch(r"(at least|at most|above|below) (\S+) (.+)", text or "")
+        return cls(found[1], float(found[2]), found[3]) if found else None
+
     def reached(self, number: float) -> bool:
         return bool(COMPARISONS[self.word](number, self.value))
 
@@ -194,7 +203,7 @@ def finding(id: str, text: str, row: Mapping, value: str, mark: Mark, **more: ob
     """
     columns = (value, "low", "high", "n", "seeds", "chance")
     found = {name: row[name] for name in columns if not pd.isna(row.get(name))}
-    more = {"unit": mark.unit, "chance": found.get("chance")} | more
+    more = {"unit": mark.unit, "mark": str(mark), "chance": found.get("chance")} | more
     if value not in found:
         return claim(id, text, **more)
     status, why = mark.judge(found, value)
@@ -221,7 +230,7 @@ def claims_table(claims: list[Claim]) -> pd.DataFrame:
     twice = table.loc[table["id"].duplicated(), "id"]
     if len(twice):
         raise ValueError(f"two claims are called {twice.iloc[0]!r}; give a variant a suffix, such as 'fg_from_bg/hsic'")
-    numbers = ["reference", "measured", "ci_low", "ci_high", "chance", "seconds"]
+    numbers = ["reference", "measured", "ci_low", "ci_high", "chance", "seconds", "seed_half"]
     return table.astype(dict.fromkeys(["n", "seeds"], "Int64") | dict.fromkeys(numbers, "float64"))
 
 
@@ -247,7 +256,7 @@ def _notebook_claims(path: Path) -> pd.DataFrame:
     """One notebook's rows, with what the notebook itself does not write."""
     folder, notebook = path.parent.parent, path.stem
     rows = read_table(path).reindex(columns=COLUMNS)
-    text = ["id", "claim", "source", "status", "why", "unit"]
+    text = ["id", "claim", "source", "status", "why", "unit", "mark"]
     rows = rows.astype(dict.fromkeys(["n", "seeds"], "Int64"))
     rows[text] = rows[text].fillna("").astype(str)
     runtime = folder / "runtime" / f"{notebook}.json"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.files import write_figure, write_table, write_text
+from d3s_utils.ground.files import read_table, write_figure, write_table, write_text
 from d3s_utils.ground.profile import load_profile, to_yaml
 from d3s_utils.ground.settings import Profile
+from d3s_utils.ground.spread import read_spread, with_training_seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,9 +51,21 @@ class Run:
         write_figure(self.path("figures", f"{self.notebook}_{name}"), figure)
         return figure
 
+    def over_seeds(self, name: str) -> pd.DataFrame:
+        """The table `name` of this notebook in every run behind the measured spread, with the column `training_seed`.
+
+        Without rows where `make seeds` has not been run under this profile.
+        """
+        path = paths.REFERENCE / self.profile.name / "seeds" / f"{self.notebook}_{name}.csv"
+        return read_table(path) if path.is_file() else pd.DataFrame({"training_seed": []})
+
     def save_claims(self, claims: pd.DataFrame) -> pd.DataFrame:
-        """Write this notebook's rows of the ledger to claims/<notebook>.csv; `report` joins them into claims.csv."""
-        return self.save(claims, "claims", f"{self.notebook}.csv")
+        """Write this notebook's rows of the ledger to claims/<notebook>.csv; `report` joins them into claims.csv.
+
+        Where the spread over training seeds was measured under this profile, it becomes part of their intervals.
+        """
+        spread = read_spread(paths.REFERENCE / self.profile.name)
+        return self.save(with_training_seeds(claims, spread), "claims", f"{self.notebook}.csv")
 
 
 def open_run(profile: str, notebook: str, overrides: str = "") -> Run:

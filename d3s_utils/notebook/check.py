@@ -23,8 +23,8 @@ import pandas as pd
 
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes, write_table
+from d3s_utils.ground.spread import read_spread
 from d3s_utils.notebook.findings import Findings, compare_claims
-from d3s_utils.notebook.spread import read_spread
 
 LARGEST = 200_000  # bytes; larger tables and figures stay out of the repository
 SHOWN = 5  # rows named per table

@@ -3,7 +3,7 @@
 Another processor, another number of threads or another order of sums gives slightly other images and other networks,
 as another training seed does. A number of the ledger is therefore held against what is known of its uncertainty: both
 95 % intervals, and the spread over training seeds, which both runs have once each. With standard errors e of the two
-intervals (on the side where the other number lies) and the standard deviation s over training seeds
+intervals (over images; on the side where the other number lies) and the standard deviation s over training seeds
 
     allowed = t * sqrt(e_run^2 + e_reference^2 + 2 s^2)
 
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, stdtrit
 
-from d3s_utils.notebook.spread import Spread
+from d3s_utils.ground.spread import Spread
 
 LEVEL = 0.95
 SCALE = {"%": 100.0, "points": 100.0, "correlation": 1.0, "alpha": 1.0}  # of a unit; any other number is its own scale
@@ -64,7 +64,8 @@ class Pair:
 
     def _error(self, claim: pd.Series, end: str) -> float:
         if pd.notna(claim[end]):
-            return abs(float(claim[end] - claim["measured"])) / ndtri(0.5 + LEVEL / 2)
+            half, seeds = abs(float(claim[end] - claim["measured"])), np.nan_to_num(claim.get("seed_half", 0.0))
+            return float(np.sqrt(max(half**2 - seeds**2, 0.0))) / ndtri(0.5 + LEVEL / 2)  # images alone
         if self.spread is None and claim["unit"] in SCALE and pd.notna(claim["n"]):
             return 0.5 * self.scale / float(claim["n"]) ** 0.5  # a share of n images has at most this
         return 0.0

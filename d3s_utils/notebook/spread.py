@@ -1,7 +1,7 @@
-"""How far the numbers of the ledger move when everything that is trained is drawn anew.
+"""Measure how far the numbers of the ledger move when everything that is trained is drawn anew.
 
-Measured once from finished runs that differ in `training_seed` alone, and kept beside the reference: spread.csv holds
-one row per claim, spread.yaml says how it was measured.
+From finished runs that differ in `training_seed` alone; kept beside the reference: spread.csv holds one row per claim,
+seeds/ some tables of all runs, and spread.yaml says how they were measured.
 """
 
 from __future__ import annotations
@@ -10,50 +10,17 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_table, write_text
 
-
-@dataclass(frozen=True)
-class Spread:
-    """The content of spread.csv; `table` has the index id and the columns seeds, mean, sd, min, max."""
-
-    table: pd.DataFrame
-
-    def knows(self, id: str) -> bool:
-        """Whether a claim of this one's family was measured."""
-        return bool((self.table.index.map(family) == family(id)).any())
-
-    def of(self, id: str) -> tuple[float, float]:
-        """Standard deviation of a claim over training seeds, and the degrees of freedom behind it.
-
-        Three or four seeds say little of one number. The claims of one family (`bg_from_fg/none, mlp` is of
-        `bg_from_fg`) are therefore pooled, and the larger one counts: the claim's own or the family's root mean square.
-        """
-        kin = self.table[self.table.index.map(family) == family(id)]
-        if kin.empty:
-            return 0.0, np.inf
-        freedom = kin["seeds"] - 1
-        pooled = np.sqrt((freedom * kin["sd"] ** 2).sum() / freedom.sum())
-        return max(float(kin["sd"].get(id, 0.0)), float(pooled)), float(freedom.sum())
-
-
-def family(id: str) -> str:
-    return id.split("/")[0]
-
-
-def read_spread(reference: Path) -> Spread | None:
-    """The spread kept in the folder `reference`; None where nobody has measured it."""
-    path = reference / "spread.csv"
-    return Spread(read_table(path).set_index("id")) if path.is_file() else None
+# Tables of every run that figures and sentences show beside the reader's own run.
+KEPT = ("04_disentanglement_training_heads", "05_disentanglement_probe_directions", "05_disentanglement_probe_leak")
 
 
 def measure(runs: Sequence[Path]) -> pd.DataFrame:
@@ -84,6 +51,12 @@ def training_seed(run: Path) -> int | None:
     return json.loads(card.read_text(encoding="utf-8")).get("seed") if card.is_file() else None
 
 
+def tables_of(runs: Sequence[Path], name: str) -> pd.DataFrame:
+    """tables/<name>.csv of all `runs`, one under the other, with the column `training_seed`."""
+    parts = [read_table(run / "tables" / f"{name}.csv").assign(training_seed=training_seed(run)) for run in runs]
+    return pd.concat(parts, ignore_index=True)
+
+
 def record(runs: Sequence[Path], reference: Path) -> pd.DataFrame:
     """Measure the spread of `runs` and keep it, with how it was measured, in the folder `reference`."""
     runs = [Path(run).expanduser().resolve() for run in runs]
@@ -98,6 +71,9 @@ def record(runs: Sequence[Path], reference: Path) -> pd.DataFrame:
         "machine": machine(),
     }
     write_table(reference / "spread.csv", table)
+    for name in KEPT:
+        if all((run / "tables" / f"{name}.csv").is_file() for run in runs):
+            write_table(reference / "seeds" / f"{name}.csv", tables_of(runs, name))
     text = yaml.safe_dump(how, sort_keys=False, allow_unicode=True, width=120)
     write_text(reference / "spread.yaml", f"# How spread.csv was measured.\n{text}")
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from d3s_utils.disentanglement.models import BACKBONE
-from d3s_utils.probes.directions import ERASED, LEAKS
+from d3s_utils.probes.directions import DIRECTIONS, ERASED, LEAKS
 from d3s_utils.probes.findings import larger_leaks
 from d3s_utils.probes.strength import last_doubling
 
@@ -37,6 +37,24 @@ def leaks(leak: pd.DataFrame, paper_method: str) -> str:
 def _reading(row: pd.Series) -> str:
     share = f"{row['share']:.0f} % of the way from chance"
     return f"{row['accuracy']:.1f} % by the {NAMES[row['probe']]}, {share}, {row['bits']:.2f} bits"
+
+
+def over_seeds(seeds: pd.DataFrame, method: str) -> str:
+    """How far the paper's four numbers of `method` move when everything that is trained is drawn anew.
+
+    Args:
+        seeds: rows of `directions.summarise` of several runs, with the column `training_seed`.
+    """
+    own = seeds[(seeds["method"] == method) & (seeds["probe"] == "linear")] if len(seeds) else seeds
+    if own.empty:
+        return "The spread over training seeds was not measured under this profile; `make seeds` measures it."
+    found = own.groupby("direction", sort=False)["accuracy"].agg(["mean", "min", "max"])
+    names = {direction.id: direction.name() for direction in DIRECTIONS}
+    told = [f"{names[id]} {row['mean']:.1f} % ({row['min']:.1f} to {row['max']:.1f})" for id, row in found.iterrows()]
+    return (
+        f"Over {own['training_seed'].nunique()} training seeds the linear probe reads, in the mean and from least to "
+        f"most: {'; '.join(told)}."
+    )
 
 
 def strong_enough(curve: pd.DataFrame) -> str:

@@ -185,3 +185,51 @@ def test_a_new_file_is_all_that_a_new_penalty_takes(tmp_path, monkeypatch):
         assert penalty_row("extra").weight == 2.0 and penalty_module("extra").endswith(".extra")
     finally:
         penalty_files.cache_clear()
+
+
+# --- small batches of many classes ---
+
+
+def known_class(batch, seed, classes=1000, width=1798, strength=30.0):
+    """Features (batch, width) that name their class in one direction each, and its label; or another's label."""
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (batch,), generator=rng)
+    noise = torch.randn(batch, width, generator=rng)
+    noise[torch.arange(batch), labels] += strength
+    return noise, labels
+
+
+def test_thirty_two_images_of_a_thousand_classes_say_nothing_and_recent_ones_beside_them_do():
+    """n = 32, D = 1798: alone the batch reads the same of its own labels and of others; with the queue it does not."""
+    features, labels = known_class(32, seed=2)
+    alone = penalty_row("hsic_whitened").measure(1798, 1000)
+    assert abs(float(alone(features, labels, None) - alone(features, labels.roll(1), None))) < 1e-3
+
+    def read(*keys):
+        """With a queue of the same kind; its labels, and the batch's, shuffled by a key."""
+        recent, (queue, known) = penalty_row("hsic_recent").measure(1798, 1000), known_class(3596, seed=1)
+        own = torch.cat([labels, known])
+        for key in keys:
+            own = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(key))]
+        recent.remember(queue, own[32:])
+        return float(recent(features, own[:32], None))
+
+    there, nothing, nothing_either = read(), read(3), read(4)
+    assert abs(nothing - nothing_either) < 0.01
+    assert there > max(nothing, nothing_either) + 0.05
+
+
+def test_the_queue_drops_the_oldest_and_is_part_of_the_state():
+    measure = penalty_row("hsic_recent").measure(3, 4)
+    rows = len(measure.recent)
+    for step in range(rows // 100 + 2):
+        features = torch.full((100, 3), float(step), requires_grad=True) + torch.randn(100, 3)
+        measure(features, torch.arange(100) % 4, None)
+    assert measure.recent[:, 0].mean() > 1 and (measure.recent_labels >= 0).all()
+    again = penalty_row("hsic_recent").measure(3, 4)
+    again.load_state_dict(measure.state_dict())
+    assert torch.equal(again.recent, measure.recent)
+    before = measure.recent.clone()
+    with torch.no_grad():
+        measure(torch.randn(10, 3), torch.arange(10) % 4, None)
+    assert torch.equal(measure.recent, before), "what is only measured is not remembered"

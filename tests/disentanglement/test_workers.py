@@ -8,6 +8,8 @@ import pytest
 
 from d3s_utils.ground import paths
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "generator.size=32 generator.dtype=float32 generator.steps=8 generator.batch_size=4 dataset.shard_size=4 "
     "dataset.train_per_cell=1 dataset.val_per_cell=1 classes=3 natural.train_per_class=10 natural.val_per_class=10 "
@@ -27,7 +29,7 @@ def test_two_workers_train_one_split_and_a_dead_one_is_made_up_for(tiny_checkpoi
         "whole_backbone.warmup=1 whole_backbone.steps=3 whole_backbone.batch_size=8 whole_backbone.start=backbone"
     )
     done = subprocess.run(
-        [sys.executable, "-c", TWO_WORKERS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=400,
+        [sys.executable, "-c", TWO_WORKERS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=1500,
         env=os.environ | RAY | {"DIE_ONCE": str(tmp_path), "PYTHONPATH": str(tmp_path / "trap")},
         capture_output=True, text=True,
     )  # fmt: skip

@@ -14,6 +14,8 @@ from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import Run
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     "generator.size=32 generator.dtype=float32 generator.steps=8 generator.batch_size=4 dataset.shard_size=4 "
     "dataset.train_per_cell=1 dataset.val_per_cell=1 classes=3 natural.train_per_class=10 natural.val_per_class=10 "
@@ -81,7 +83,7 @@ def test_a_node_killed_in_the_middle_leaves_the_same_dataset(serial, tiny_checkp
     patience = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "6"}
     overrides = f"generator.model={tiny_checkpoint} {SMALL} dataset.engine=ray"
     done = subprocess.run(
-        [sys.executable, "-c", NODE_LOSS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=300,
+        [sys.executable, "-c", NODE_LOSS, overrides, str(tmp_path)], cwd=paths.ROOT, timeout=1500,
         env=os.environ | RAY | patience, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -21,6 +21,8 @@ from d3s_utils.ground import paths
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def profile(tiny_checkpoint):

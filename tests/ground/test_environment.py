@@ -28,7 +28,7 @@ GPU = re.compile(r"^(nvidia-|cuda-|triton$)")
 LINUX = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix",
          "python_version": "3.11", "python_full_version": "3.11.7"}  # fmt: skip
 # Never imported by name: called as a program, loaded by another package, or wanted beside an exact torch.
-BY_OTHERS = {"accelerate", "ipykernel", "jupyterlab", "ruff", "torchvision", "huggingface-hub"}
+BY_OTHERS = {"accelerate", "ipykernel", "jupyterlab", "ruff", "torchvision", "huggingface-hub", "pytest-xdist"}
 IMPORTED_AS = {"pillow": "PIL", "pyyaml": "yaml", "crowd-kit": "crowdkit", "ipython": "IPython",
                "open-clip-torch": "open_clip", "scikit-learn": "sklearn"}  # fmt: skip
 

@@ -13,9 +13,9 @@ from d3s_utils.cli.parser import main
 from d3s_utils.ground import claims, paths
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_bytes, write_json, write_table
+from d3s_utils.ground.spread import Spread, read_spread
 from d3s_utils.notebook import check, findings, spread
 from d3s_utils.notebook.findings import Pair, compare_claims
-from d3s_utils.notebook.spread import Spread
 
 REFERENCE = paths.REFERENCE / "pocket"
 
@@ -120,7 +120,7 @@ def kept() -> pd.DataFrame:
 
 
 def against_reference(kept: pd.DataFrame, run: pd.DataFrame) -> findings.Findings:
-    return compare_claims(kept.reset_index(drop=True), run.reset_index(drop=True), spread.read_spread(REFERENCE))
+    return compare_claims(kept.reset_index(drop=True), run.reset_index(drop=True), read_spread(REFERENCE))
 
 
 def moved(rows: pd.DataFrame, measured: np.ndarray, status: str | None = None) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def names(lines: list[str]) -> set[str]:
 
 
 def test_a_run_that_differs_by_chance_supports_every_finding(kept):
-    known, rng = spread.read_spread(REFERENCE), np.random.default_rng(0)
+    known, rng = read_spread(REFERENCE), np.random.default_rng(0)
     for _ in range(5):
         wide = ((kept["ci_high"] - kept["ci_low"]) / 3.92).fillna(0.0)
         trained = np.array([known.table["sd"].get(id, 0.0) if known else 0.0 for id in kept.index])
@@ -305,7 +305,7 @@ def test_the_spread_is_measured_and_says_how(runs, tmp_path, monkeypatch, capsys
     how = yaml.safe_load((tmp_path / "pocket" / "spread.yaml").read_text())
     assert [run["training_seed"] for run in how["runs"]] == [0, 1, 2]
     assert how["command"].endswith("--spread seed0/pocket seed1/pocket seed2/pocket") and how["date"] and how["machine"]
-    assert spread.read_spread(tmp_path / "pocket").of("drop") == pytest.approx((7**0.5, 2), rel=1e-4)
+    assert read_spread(tmp_path / "pocket").of("drop") == pytest.approx((7**0.5, 2), rel=1e-4)
 
 
 def test_runs_of_one_training_seed_or_unfinished_ones_are_no_spread(runs):

@@ -25,6 +25,8 @@ from d3s_utils.ground.run import open_run
 from d3s_utils.notebook.fresh import read_record
 from d3s_utils.verification.asking.desk import open_desk
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted(path.stem for path in paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 PROFILE = load_profile("smoke")
 

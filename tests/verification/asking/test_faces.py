@@ -23,7 +23,7 @@ from conftest import EVIL, Served
 from d3s_utils.verification.asking.store import LONGEST
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]
 KEYS = ("y", "n", "n")  # object there, background not, nothing adult
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # offline
 PATIENCE = 600  # seconds that a condition may take: only what never comes fails, on a busy machine too
