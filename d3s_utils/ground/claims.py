@@ -23,7 +23,7 @@ Status = Literal["met", "not met", "undecided", "simulated", "too few", "not run
 FEW = 30  # observations; of fewer nothing is said
 UNEXPLAINED = {"not met": "the measured value misses the target", "not run": "this profile has no such measurement"}
 SOURCE = "D3S paper (arXiv 2211.10370)"
-OURS = "a target of this repository"
+OURS = "a target of this repository, set on 2026-11-23"
 COMPARISONS = {"at least": operator.ge, "at most": operator.le, "above": operator.gt, "below": operator.lt}
 
 
