@@ -66,11 +66,13 @@ def strong_enough(curve: pd.DataFrame) -> str:
     added = last_doubling(curve)
     if added.empty:
         return "No curve was measured."
-    most = added.loc[added["added"].idxmax()]
-    verdict = "The probes were trained for long enough" if most["added"] <= FLAT else "Longer training would find more"
+    rising = added[(added["added"] > FLAT) & (added["added_low"] > 0)]
+    most = (rising if len(rising) else added).sort_values("added").iloc[-1]
+    verdict = "Longer training would find more" if len(rising) else "The probes were trained for long enough"
     return (
         f"{verdict}: the last doubling of the steps adds {most['added']:+.1f} points at most ({NAMES[most['probe']]}, "
-        f"{most['method']}), and {added['added'].mean():+.1f} on average."
+        f"{most['method']}; 95 % interval {most['added_low']:+.1f} to {most['added_high']:+.1f}), and "
+        f"{added['added'].mean():+.1f} on average."
     )
 
 

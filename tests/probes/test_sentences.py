@@ -38,12 +38,15 @@ def test_a_hidden_label_is_told_from_a_reading_that_moved_by_chance():
 
 
 def test_a_curve_that_still_rises_is_called_so():
-    rows = [("m", "bg_from_fg", "mlp", 8, 1, 50.0), ("m", "bg_from_fg", "mlp", 8, 2, 50.6)]
-    curve = pd.DataFrame(rows, columns=["method", "direction", "probe", "hidden", "steps", "accuracy"])
+    columns = ["method", "direction", "probe", "added", "added_low", "added_high"]
+    curve = pd.DataFrame([("m", "bg_from_fg", "mlp", 0.6, -0.2, 1.4)], columns=columns)
     assert "trained for long enough: the last doubling of the steps adds +0.6" in sentences.strong_enough(curve)
-    rising = curve.assign(accuracy=[50.0, 53.0])
-    assert sentences.strong_enough(rising).startswith("Longer training would find more: ")
-    assert sentences.strong_enough(curve.head(1)) == "No curve was measured."
+    by_chance = curve.assign(added=1.4, added_low=-0.5)
+    assert sentences.strong_enough(by_chance).startswith("The probes were trained for long enough")
+    rising = pd.concat([curve.assign(added=3.0, added_low=1.1), by_chance.assign(added=3.5)])
+    assert sentences.strong_enough(rising).startswith("Longer training would find more: the last doubling")
+    assert "+3.0 points at most" in sentences.strong_enough(rising)
+    assert sentences.strong_enough(curve.head(0)) == "No curve was measured."
 
 
 def test_what_is_memorised_is_told_from_what_is_known():

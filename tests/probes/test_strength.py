@@ -1,7 +1,6 @@
 """The curve of the probes ends where the protocol stands, and says whether longer training would find more."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from planted_probes import features_of, images_of, leaking, rings
 
@@ -46,12 +45,17 @@ def test_the_curve_of_a_planted_leak_is_flat_at_its_end_for_every_probe(curve):
     assert rising["accuracy"][160] > rising["accuracy"][20] + 10, "an MLP stopped early finds less"
 
 
-def test_what_the_last_doubling_adds_is_read_at_the_full_width():
-    rows = [("m", "bg_from_fg", "mlp", hidden, steps, accuracy)
-            for hidden, steps, accuracy in ((8, 1, 10.0), (8, 2, 90.0), (32, 2, 55.0), (32, 1, 50.0))]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["method", "direction", "probe", "hidden", "steps", "accuracy"])
-    assert last_doubling(table)["added"].tolist() == [5.0]
-    assert last_doubling(table[table["steps"] == 1]).empty
+def test_what_the_last_doubling_adds_is_the_difference_of_the_last_two_points_with_its_interval(curve):
+    table = curve[0]
+    for row in last_doubling(table).to_dict("records"):
+        hidden = {"linear": 0, "mlp": 64}[row["probe"]]
+        own = table[
+            (table[["method", "direction", "probe"]] == [row[k] for k in ("method", "direction", "probe")]).all(1)
+        ]
+        points = own[own["hidden"] == hidden].set_index("steps")["accuracy"]
+        assert row["added"] == pytest.approx(points[160] - points[80], abs=1e-6)
+        assert row["added_low"] <= row["added"] <= row["added_high"]
+    assert len(last_doubling(table)) == 2 * 2 * len(LEAKS), "of full width alone"
 
 
 def test_a_probe_of_one_step_and_one_unit_has_a_curve_of_one_point():
