@@ -7,12 +7,20 @@ from d3s_utils.disentanglement.features import Features, read_all
 from d3s_utils.disentanglement.heads import head_accuracy
 from d3s_utils.disentanglement.images import load_data, verified_images
 from d3s_utils.disentanglement.methods import all_methods, method_table
-from d3s_utils.disentanglement.stages import fit_backbone, fit_plain, fit_splits, load_method, save_features
+from d3s_utils.disentanglement.stages import (
+    fit_ahead,
+    fit_backbone,
+    fit_plain,
+    fit_splits,
+    load_method,
+    save_features,
+)
 
 __all__ = [
     "Features",
     "all_methods",
     "encode",
+    "fit_ahead",
     "fit_backbone",
     "fit_plain",
     "fit_splits",

@@ -11,7 +11,7 @@ from d3s_utils.disentanglement.models import Split, SplitModel
 from d3s_utils.disentanglement.streams import Batch, image_streams, vary_of
 from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Profile
-from d3s_utils.ground.training import Descent, Hardware, Rows, Training
+from d3s_utils.ground.training import Descent, Hardware, Rows, Training, has_dropout
 
 LR = 0.01
 
@@ -22,7 +22,8 @@ def backbone_training(profile: Profile, model: SplitModel, data: Data) -> Traini
     size, images = settings.backbone_batch_size, len(data.natural) + int(data.train.sum())
     steps = max(1, settings.backbone_epochs * images // (2 * size))
     learner = Descent(model, cross_entropy, steps, LR, Hardware(profile.device, settings.precision))
-    return Training(learner, image_streams(data, settings).batches(size, key), steps, key, drops=True)
+    draw = image_streams(data, settings).batches(size, key)
+    return Training(learner, draw, steps, key, drops=has_dropout(model))
 
 
 def plain_training(profile: Profile, encoder: nn.Module, data: Data) -> Training:
@@ -42,7 +43,7 @@ def plain_training(profile: Profile, encoder: nn.Module, data: Data) -> Training
         return images, data.natural_label[chosen].to(hardware.device)
 
     learner = Descent(model, class_cross_entropy, steps, LR, Hardware(profile.device, settings.precision))
-    return Training(learner, draw, steps, key, drops=True)
+    return Training(learner, draw, steps, key, drops=has_dropout(model))
 
 
 def class_cross_entropy(

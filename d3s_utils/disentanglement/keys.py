@@ -54,7 +54,12 @@ def backbone_key(profile: Profile, data: Data) -> dict:
 def _of_network(profile: Profile) -> dict:
     """What a network of its own row depends on, and the threads it is trained on."""
     row = networks.NETWORKS.get(profile.disentanglement.backbone)
-    return {"network": row and asdict(row), "threads": profile.threads}
+    return {"network": row and asdict(row), "threads": threads_of(profile)}
+
+
+def threads_of(profile: Profile) -> int:
+    """Threads that one training shares: a small network gains little from a second one, and trains beside another."""
+    return 1 if profile.disentanglement.backbone in networks.NETWORKS else profile.threads
 
 
 def split_key(profile: Profile, data: Data, start: dict, method: str) -> dict:
@@ -67,7 +72,7 @@ def split_key(profile: Profile, data: Data, start: dict, method: str) -> dict:
     module, row = table.penalty_module(way.penalty), table.penalty_row(way.penalty)
     turns = {name: getattr(way.turns, name) for name in TURNS if row.learns or not name.startswith("critic_")}
     if way.whole:
-        names, inputs = [*OF_SPLIT, "workers"], {"threads": profile.threads}
+        names, inputs = [*OF_SPLIT, "workers"], {"threads": threads_of(profile)}
     else:
         names = [*OF_SPLIT, "width", "background_share"]
         inputs = {"views": digest(views_key(profile, data, start))}

@@ -14,7 +14,7 @@ from d3s_utils.disentanglement.backbone import backbone_training, plain_training
 from d3s_utils.disentanglement.encoding import encode, frozen_views
 from d3s_utils.disentanglement.features import Features, as_tensors, features_path, from_tensors
 from d3s_utils.disentanglement.images import Data
-from d3s_utils.disentanglement.keys import backbone_key, features_key, plain_key, split_key, views_key
+from d3s_utils.disentanglement.keys import backbone_key, features_key, plain_key, split_key, threads_of, views_key
 from d3s_utils.disentanglement.methods import Method, method_of
 from d3s_utils.disentanglement.models import (
     BACKBONE,
@@ -29,13 +29,33 @@ from d3s_utils.disentanglement.streams import vary_of
 from d3s_utils.disentanglement.training import split_training
 from d3s_utils.disentanglement.workers import train_on_workers
 from d3s_utils.ground.cached import Tensors, cached, digest, is_kept
+from d3s_utils.ground.device import pick_device
 from d3s_utils.ground.files import read_tensors, write_json, write_table
-from d3s_utils.ground.parallel import side_by_side
+from d3s_utils.ground.parallel import computing_on, side_by_side
 from d3s_utils.ground.seeds import torch_rng_for
 from d3s_utils.ground.settings import Profile
 from d3s_utils.ground.training import Progress, Training, train
 
 Watch = Callable[[Iterator[dict]], pd.DataFrame]  # turns the records of a training run into a table, maybe drawing them
+
+
+def fit_ahead(folder: Path, profile: Profile, data: Data, methods: Sequence[str]) -> None:
+    """Train everything at once, where nobody watches: `fit_plain`, `fit_backbone` and `fit_split` then find it.
+
+    Two lanes side by side, each on one thread: the plain network and what starts from it, the backbone and what starts
+    from that. Large networks, and those on a GPU or on several workers, need all there is and wait for their turn.
+    """
+    settings = profile.disentanglement
+    if threads_of(profile) > 1 or settings.workers > 1 or pick_device(profile.device).type != "cpu":
+        return
+
+    def lane(fit_start: Callable[..., Trained]) -> None:
+        start = fit_start(folder, profile, data)
+        for method in methods:
+            if method_of(method, profile).start == start.method:
+                fit_split(folder, profile, data, start, method)
+
+    side_by_side(lane, (fit_plain, fit_backbone))
 
 
 def fit_plain(folder: Path, profile: Profile, data: Data, watch: Watch = pd.DataFrame) -> Trained:
@@ -181,7 +201,8 @@ def _learn_or_load(
         The history of the training, one row per step, with six significant digits.
     """
     path, settings = checkpoint_path(folder, method), profile.disentanglement
-    shared = settings.workers > 1 and method != PLAIN and (method == BACKBONE or method_of(method, profile).whole)
+    whole = method in (PLAIN, BACKBONE) or method_of(method, profile).whole
+    shared = settings.workers > 1 and whole and method != PLAIN
     notes = Path(folder).resolve() / "cache" / f"training-{method}.pt"
     progress = Progress(notes, digest(key), settings.save_every)
 
@@ -194,7 +215,8 @@ def _learn_or_load(
         return iter(end["records"])
 
     def make() -> Tensors:
-        table = watch(learn())
+        with computing_on(threads_of(profile) if whole else 1):
+            table = watch(learn())
         metrics = {column: _short(value) for column, value in table.ffill().iloc[-1].items()}
         history = {column: [_short(value) for value in own] for column, own in table.items()}
         return Tensors(model.state_dict(), key | {"metrics": metrics, "history": history})

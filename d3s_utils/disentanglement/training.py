@@ -18,7 +18,7 @@ from d3s_utils.disentanglement.penalties.table import build_penalty
 from d3s_utils.disentanglement.streams import Batch, image_streams, view_streams
 from d3s_utils.ground.seeds import seeded
 from d3s_utils.ground.settings import Profile, Turns
-from d3s_utils.ground.training import Hardware, Training
+from d3s_utils.ground.training import Hardware, Training, has_dropout
 
 
 def split_training(
@@ -31,7 +31,9 @@ def split_training(
     hardware = Hardware(profile.device, settings.precision)
     learner = SplitTraining(model, penalty, way.turns, hardware)
     streams = image_streams(data, settings) if views is None else view_streams(data, views)
-    return Training(learner, streams.batches(way.turns.batch_size, key), len(learner.turns), key, drops=views is None)
+    return Training(
+        learner, streams.batches(way.turns.batch_size, key), len(learner.turns), key, drops=has_dropout(model)
+    )
 
 
 class SplitTraining:

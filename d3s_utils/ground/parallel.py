@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -15,6 +16,17 @@ R = TypeVar("R")
 def one_thread_workers(count: int | None = None) -> ThreadPoolExecutor:
     """A pool of `count` threads (as many as torch may use), each of which computes on itself alone."""
     return ThreadPoolExecutor(count or torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+
+
+@contextmanager
+def computing_on(threads: int) -> Iterator[None]:
+    """Whatever this thread computes meanwhile is shared among so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def side_by_side(work: Callable[[T], R], items: Iterable[T], count: int | None = None) -> list[R]:

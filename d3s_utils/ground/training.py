@@ -84,6 +84,13 @@ class Training:
     drops: bool = False
 
 
+def has_dropout(model: nn.Module) -> bool:
+    """Whether a layer of `model` draws from torch's own generator: dropout, dropped paths, timm's `drop_rate`."""
+    rates = (getattr(layer, name, 0) for layer in model.modules() for name in ("drop_prob", "drop_rate"))
+    dropout = (layer.p for layer in model.modules() if isinstance(layer, nn.modules.dropout._DropoutNd))
+    return any(isinstance(rate, int | float) and rate > 0 for rate in (*rates, *dropout))
+
+
 @dataclass(frozen=True)
 class Progress:
     """The notes from which a killed training goes on, every `every` steps and at the end; of another `key`, none."""

@@ -15,6 +15,7 @@ from d3s_utils.disentanglement.models import BACKBONE, PLAIN, checkpoint_path
 from d3s_utils.disentanglement.penalties.table import penalty_files
 from d3s_utils.disentanglement.stages import (
     cache_views,
+    fit_ahead,
     fit_backbone,
     fit_plain,
     fit_split,
@@ -92,6 +93,26 @@ def test_the_second_time_nothing_is_trained_or_encoded_and_no_byte_changes(
     pd.testing.assert_frame_equal(again["hsic"].history, first["hsic"].history)
     assert np.array_equal(save_features(tmp_path, again["hsic"], data).fg, features["hsic"].fg)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == written
+
+
+def test_trained_ahead_side_by_side_everything_is_found_and_the_same_as_one_by_one(tmp_path, profile, data, trained):
+    methods = ["none", "hsic", "wasserstein@backbone"]
+    profile = with_settings(profile, penalties=tuple(methods))
+    profile = replace(profile, whole_backbone=WholeBackbone(warmup=1, steps=2, batch_size=16))
+    fit_ahead(tmp_path / "ahead", profile, data, methods)
+    assert sorted(trained) == sorted([PLAIN, BACKBONE, *methods])
+    train_all(tmp_path / "ahead", profile, data)
+    assert len(trained) == 5, "found, not trained again"
+    train_all(tmp_path / "one by one", profile, data)
+    for method in (PLAIN, BACKBONE, *methods):
+        ahead, alone = (checkpoint_path(tmp_path / folder, method).read_bytes() for folder in ("ahead", "one by one"))
+        assert ahead == alone, method
+
+
+def test_large_networks_are_not_trained_ahead(tmp_path, profile, data, trained):
+    for large in (with_settings(profile, backbone="resnet18"), with_settings(profile, workers=2)):
+        fit_ahead(tmp_path, large, data, ["none"])
+    assert trained == [] and torch.get_num_threads() > 0
 
 
 def test_what_lies_beside_a_checkpoint_is_for_people_and_never_read(tmp_path, profile, data, trained):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.training import Descent, Hardware, Progress, Rows, Training, train
+from d3s_utils.ground.training import Descent, Hardware, Progress, Rows, Training, has_dropout, train
 
 
 def squares(model, batch, hardware):
@@ -102,3 +102,12 @@ def test_workers_take_the_mean_of_their_gradients(tmp_path):
     workers = [subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True) for command in commands]
     found = [worker.communicate(timeout=400)[0].strip() for worker in workers]
     assert found == [f"{rank} [[1.0, 1.0, 1.0]] [1.5]" for rank in range(2)]  # of 0 x 1 and 1 x 2; of 1 and 2
+
+
+def test_layers_that_draw_are_found_whatever_they_are_called():
+    import timm
+
+    assert not has_dropout(small().learner.model) and has_dropout(small(drops=True).learner.model)
+    assert not has_dropout(timm.create_model("resnet10t"))
+    for name, options in (("resnet10t", {"drop_rate": 0.1}), ("vit_tiny_patch16_224", {"drop_path_rate": 0.1})):
+        assert has_dropout(timm.create_model(name, **options)), name
