@@ -14,21 +14,22 @@ from d3s_utils.ground.seeds import rng_for
 from d3s_utils.ground.settings import Probes
 from d3s_utils.ground.stats import cluster_mean_ci
 from d3s_utils.probes.asking import KINDS, Lesson, Question, ask
-from d3s_utils.probes.directions import DIRECTIONS, ERASED, LEAKS, summarise
+from d3s_utils.probes.directions import DIRECTIONS, ERASED, LEAKS, Direction, summarise
 from d3s_utils.probes.estimators import QUARTER, folds_by_source
 
-FEW = ("linear", "svm")  # enough for what a part should know, and for what LEACE leaves
+FEW = ("linear", "svm")  # enough for what LEACE leaves
 KEYS = ["method", "direction", "probe"]
 
 
 def questions(methods) -> list[Question]:
-    """Which probes are put to which features: all four to the leaks, two to the rest."""
-    return [
-        (method, direction, kind)
-        for method in methods
-        for direction in DIRECTIONS
-        for kind in (KINDS if direction.id in LEAKS and not method.endswith(ERASED) else FEW)
-    ]
+    """Which probes are put to which features: all four to the leaks, a linear one to what a part should know."""
+
+    def kinds(method: str, direction: Direction) -> tuple[str, ...]:
+        if direction.id not in LEAKS:
+            return KINDS[:1]
+        return FEW if method.endswith(ERASED) else KINDS
+
+    return [(method, each, kind) for method in methods for each in DIRECTIONS for kind in kinds(method, each)]
 
 
 def probe(
