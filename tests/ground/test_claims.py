@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from d3s_utils.ground import claims, columns
-from d3s_utils.ground.claims import PAPER, Mark, claim, claims_table, finding, merge_claims, row_of
-from d3s_utils.ground.files import write_json, write_table
+from d3s_utils.ground import claims, columns, paths
+from d3s_utils.ground.claims import PAPER, SOURCE, Mark, claim, claims_table, finding, merge_claims, row_of
+from d3s_utils.ground.files import read_table, write_json, write_table
 
 
 def test_a_number_of_the_paper_brings_its_reference_along():
@@ -126,3 +126,11 @@ def test_a_row_is_found_by_what_its_columns_say():
     table = pd.DataFrame({"model": ["a", "b"], "part": ["x", "x"], "points": [1.0, 2.0]})
     assert row_of(table, model="b", part="x")["points"] == 2 and row_of(table)["model"] == "a"
     assert row_of(table, model="c") == {}
+
+
+def test_the_reference_cites_the_paper_for_what_the_paper_claims_and_for_nothing_else():
+    ledger = read_table(paths.REFERENCE / "pocket" / "claims.csv")
+    cited = ledger[ledger["source"].str.startswith(SOURCE)]
+    assert set(cited["id"]) == set(PAPER) and len(ledger) <= 25
+    assert ledger["reference"].notna().sum() == sum(paper.value is not None for paper in PAPER.values())
+    assert ledger.loc[~ledger["id"].isin(PAPER), "reference"].isna().all()
