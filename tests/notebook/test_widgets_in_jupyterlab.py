@@ -81,7 +81,7 @@ def press(key):
 
 MOVES = {
     "samples": [click("Next"), press("ArrowRight"), press("ArrowLeft"), pick("class", "daisy"), click("Next")],
-    "sketch": [slide("strength", "ArrowLeft"), slide("left to right", "Home"), pick("background", "in snow")],
+    "sketch": [slide("strength", "Home"), slide("left to right", "Home"), pick("background", "in snow")],
     "threshold": [slide("at least", "End"), pick("belief", "Dawid-Skene, probability")],
     "failures": [click("Next"), press("ArrowLeft"), pick("model", "b")],
     "table": [click("daisy on grass"), lambda box: box.page.keyboard.press("ArrowRight"), pick("model", "a")],
