@@ -155,7 +155,8 @@ def number(label: str, value: int, low: int, high: int) -> BoundedIntText:
 
 
 def _labelled(label: str, width: str) -> dict[str, object]:
-    return {"description": label, "style": {"description_width": "initial"}, "layout": Layout(width=width)}
+    layout = Layout(width=width, max_width="100%")
+    return {"description": label, "style": {"description_width": "initial"}, "layout": layout}
 
 
 def steps(label: str, options: Sequence[float], value: float) -> SelectionSlider:
