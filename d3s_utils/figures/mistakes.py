@@ -43,7 +43,7 @@ def draw_page(
     """As `show_failures`, of `mistakes.confident_failures`."""
     page = min(page, max(0, len(failures) - 1) // per_page)
     shown = failures.iloc[page * per_page : (page + 1) * per_page]
-    figure = draw_failures(load(list(shown["image_id"])), shown, names)
+    figure = draw_failures(load(list(shown["image_id"])), shown, names, max(3, min(6, len(shown))))
     plt.close(figure)
     return figure
 

@@ -272,8 +272,7 @@ def plot_split_sizes(sizes: pd.DataFrame, ax: Axes | None = None, *, threshold: 
         if pd.notna(row["error"]):
             title += f"\na label is wrong in {row['error']:.1f} % of them"
     ax.set(xlabel="belief in both labels that is asked for", ylabel="%", ylim=(-2, 102), xlim=(0, 1.02), title=title)
-    ax.legend(loc="center left")
-    return ax
+    return legend_below(ax, 2)
 
 
 def draw_nearest(images: np.ndarray, shown: pd.DataFrame, columns: int = 6) -> Figure:

@@ -84,7 +84,7 @@ MOVES = {
     "sketch": [slide("strength", "Home"), slide("left to right", "Home"), pick("background", "in snow")],
     "threshold": [slide("at least", "End"), pick("belief", "Dawid-Skene, probability")],
     "failures": [click("Next"), press("ArrowLeft"), pick("model", "b")],
-    "table": [click("daisy on grass"), lambda box: box.page.keyboard.press("ArrowRight"), pick("model", "a")],
+    "table": [click("daisy on grass"), lambda box: box.page.keyboard.press("ArrowRight"), pick("model", "b")],
     "side_by_side": [press("ArrowRight"), pick("pictures", "both wrong"), pick("one", "b")],
     "method": [pick("method", "a_$penalty$")],
     "counterfactual": [pick("method", "a_$penalty$"), pick("distance from the image", "at night")],

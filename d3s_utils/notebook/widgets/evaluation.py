@@ -84,7 +84,7 @@ def failure_table(predictions: pd.DataFrame, load: Callable[[list[str]], np.ndar
         found = failures_of_cell(of_model(predictions, model), labels[row], backgrounds[column]).head(SHOWN)
         if found.empty:
             return nothing(None, f"{names[labels[row]]} {backgrounds[column]}: no mistake").get_figure(root=True)
-        return draw_failures(load(list(found["image_id"])), found, names, SHOWN)
+        return draw_failures(load(list(found["image_id"])), found, names, max(3, len(found)))
 
     controls = {"model": choice("model", models)}
     fill(ZOO)
