@@ -88,7 +88,7 @@ MOVES = {
     "side_by_side": [press("ArrowRight"), pick("pictures", "both wrong"), pick("one", "b")],
     "method": [pick("method", "a_$penalty$")],
     "counterfactual": [pick("method", "a_$penalty$"), pick("distance from the image", "at night")],
-    "dial": [slide("correlation", "ArrowLeft"), pick("head on", "plain, all features")],
+    "dial": [pick("head on", "plain, all features"), slide("correlation", "ArrowLeft")],
 }
 
 
