@@ -16,6 +16,7 @@ from d3s_utils.evaluation.mistakes import (
     background_pull,
     confident_failures,
     confusion,
+    failures_by_cell,
     home_order,
     usual_backgrounds,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "confusion",
     "decompose",
     "evaluate",
+    "failures_by_cell",
     "gap_table",
     "habit_curve",
     "headline",

@@ -71,3 +71,27 @@ def confident_failures(predictions: pd.DataFrame, accepted: Sequence[str] | None
     return table.reset_index().sort_values(
         ["fooled", "p_guess", "image_id"], ascending=[False, False, True], ignore_index=True
     )
+
+
+def failures_by_cell(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Of each class on each background: how many of the answers on D3S are wrong, and the surest mistake.
+
+    Args:
+        predictions: of one model or of several, each of which answers for each image.
+
+    Returns:
+        label, background, share (percent), low, high (Wilson), n (answers), image_id and guess of the surest mistake
+        ("" and -1 where there is none).
+    """
+    d3s = of_set(predictions, D3S)
+    cells = share_by(d3s.assign(hit=d3s["guess"] != d3s["label"]), "share", "label", "background")
+    wrong = d3s[d3s["guess"] != d3s["label"]].sort_values(["p_guess", "image_id"], ascending=[False, True])
+    surest = wrong.drop_duplicates(["label", "background"])[["label", "background", "image_id", "guess"]]
+    cells = cells.merge(surest, on=["label", "background"], how="left")
+    return cells.assign(image_id=cells["image_id"].fillna(""), guess=cells["guess"].fillna(-1).astype(int))
+
+
+def failures_of_cell(predictions: pd.DataFrame, label: int, background: str) -> pd.DataFrame:
+    """The misread images of one class on one background, as `confident_failures` has them."""
+    rows = predictions[(predictions["label"] == label) & (predictions["background"] == background)]
+    return confident_failures(rows)

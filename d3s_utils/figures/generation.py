@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -24,6 +25,8 @@ from d3s_utils.figures.shapes import (
 )
 from d3s_utils.generation.guides import guide_for
 from d3s_utils.generation.samples import Samples
+from d3s_utils.generation.sketch import Sketch
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.squares import square
 
 MOST_CLASSES = 10  # in a figure; more would be too small to see
@@ -47,6 +50,43 @@ def guide_anatomy(row: pd.Series, photos: Photos, backgrounds: Backgrounds) -> F
     guide = guide_for(row, photos, backgrounds)
     parts = {title: square(of.picture(name), guide.width) for title, (of, name) in shown.items() if name}
     return image_grid([*parts.values(), guide], titles=[*parts, "guide"], side=2.0)
+
+
+def draw_sample(samples: Samples, position: int = 0) -> Figure:
+    """Guide and image number `position` of the samples, side by side under their prompt.
+
+    Raises:
+        D3SError: there are not so many.
+    """
+    if not 0 <= position < len(samples.rows):
+        raise D3SError(f"There are {len(samples.rows)} samples; there is no number {position}.")
+    row = samples.rows.iloc[position]
+    figure = image_grid([samples.guides[position], samples.images[position]], ["guide", "image"], side=2.6)
+    return _captioned(figure, row["prompt"], f"{row['image_id']} · strength {row['strength']:g}")
+
+
+def draw_sketch(sketch: Sketch) -> list[Figure]:
+    """The guide beside the image under the prompt; and, where steps are known, what the model held after some."""
+    row, count = sketch.row, len(sketch.steps)
+    pair = image_grid([sketch.guide, sketch.image], ["guide", "image"], side=2.6)
+    place = f"pasted at ({row['left']}, {row['top']}), seed {row['seed']}"
+    titles = [f"{taken} step{'s' if taken > 1 else ''}" for taken in sketch.taken]
+    strip = [image_grid(list(sketch.steps), titles, count, side=1.15)] if count else []
+    return [_captioned(pair, row["prompt"], place), *strip]
+
+
+def _captioned(figure: Figure, title: str, below: str) -> Figure:
+    """A grid of two pictures with room for a prompt above and a line below."""
+    (ax,) = figure.axes
+    lines = textwrap.wrap(title, 62)
+    width, height = figure.get_size_inches()
+    head, foot = 0.2 * len(lines) + 0.1, 0.28
+    whole = head + height + foot
+    figure.set_size_inches(width, whole)
+    ax.set_position((0, foot / whole, 1, height / whole))
+    figure.suptitle("\n".join(lines), fontsize=10, fontweight="normal", y=1 - 0.06 / whole, va="top")
+    figure.supxlabel(below, fontsize=9, y=0.06 / whole, va="bottom")
+    return figure
 
 
 def background_sheet(samples: Samples, index: int = 0) -> Figure:

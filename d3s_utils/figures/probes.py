@@ -234,6 +234,41 @@ def draw_family(images: np.ndarray, guides: np.ndarray, families: pd.DataFrame, 
     return image_grid(pictures, ["guide", *backgrounds], len(backgrounds) + 1, row_titles=names, side=1.1)
 
 
+def draw_moved(images: np.ndarray, moved: pd.DataFrame, method: str) -> Figure:
+    """One foreground on every background, all from one seed, and below how far each part of the features moved.
+
+    Args:
+        images: (B, S, S, 3) uint8 of the rows of `moved`.
+        moved: see `counterfactuals.moved_from`.
+        method: whose features they are.
+    """
+    start = moved.loc[moved["start"], "background"].iloc[0]
+    colors = [COLORS["verified"] if begun else "white" for begun in moved["start"]]
+    figure = image_grid(list(images), list(moved["background"]), len(moved), colors=colors, side=1.02)
+    (grid,) = figure.axes
+    width, height = figure.get_size_inches()
+    below, head = 2.0, 0.35
+    whole = head + height + below
+    figure.set_size_inches(width, whole)
+    grid.set_position((0, below / whole, 1, height / whole))
+    ax = figure.add_axes((0, 0.3 / whole, 1, (below - 0.62) / whole))
+    parts = (("fg", "foreground features", COLORS["foreground"]), ("bg", "{background} features", COLORS["background"]))
+    step = width / len(moved)
+    for shift, (part, name, color) in zip((-0.19, 0.19), parts, strict=True):
+        x = step * (np.arange(len(moved)) + 0.5 + shift)
+        ax.bar(x, moved[part], width=0.34 * step, color=color, label=worded(name))
+        for place, value in zip(x, moved[part], strict=True):
+            ax.text(place, value, f"{value:.2f}", ha="center", va="bottom", fontsize=8)
+    ax.set(xlim=(0, width), ylim=(0, 1.25 * max(1e-6, moved[["fg", "bg"]].max(axis=None))), xticks=[], yticks=[])
+    ax.spines["left"].set_visible(False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, fontsize=9)
+    title = (
+        f"{moved['class_name'].iloc[0]}: how far the features of {method} move from the image {start} (1: to any image)"
+    )
+    figure.suptitle(title, y=1 - 0.05 / whole, va="top", fontsize=min(11, 130 * width / len(title)))
+    return figure
+
+
 def plot_movement(ratios: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Movement with the background over movement with the foreground, per method; bars redraw whole families."""
     ax = new_axis(ax, height=1.5 + 0.42 * ratios["method"].nunique())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from d3s_utils.figures.shapes import (
     new_axis,
     worded,
 )
+from d3s_utils.spurious.shown import SEEN, TEST
 from d3s_utils.spurious.task import reader_name
 
 SIDE_STYLES = {"agreeing": (COLORS["natural"], -0.15), "disagreeing": (COLORS["d3s"], 0.15)}
@@ -36,7 +37,12 @@ def draw_pairing(pixels: np.ndarray, shown: pd.DataFrame) -> Figure:
 
 
 def plot_dial(
-    summary: pd.DataFrame, readers: Sequence[tuple[str, str]], ax: Axes | None = None, *, chance: float
+    summary: pd.DataFrame,
+    readers: Sequence[tuple[str, str]],
+    ax: Axes | None = None,
+    *,
+    chance: float,
+    at: float | None = None,
 ) -> Axes:
     """Accuracy on disagreeing images against the correlation in training; bands are 95 % intervals.
 
@@ -44,6 +50,7 @@ def plot_dial(
         summary: rows of `task.summarise`.
         readers: what to draw: methods and kinds of features.
         chance: in percent.
+        at: a correlation where a line stands.
     """
     ax = new_axis(ax)
     rows = summary[summary["side"] == "disagreeing"].set_index(["method", "features"])
@@ -54,6 +61,8 @@ def plot_dial(
             ax.fill_between(x, curve["low"], curve["high"], color=color, alpha=0.15, linewidth=0)
             ax.plot(x, curve["accuracy"], "o-", color=color, label=reader_name(*reader, label_name("background")))
     chance_line(ax, chance)
+    if at is not None:
+        ax.axvline(at, color=COLORS["ink"], linewidth=1.4)
     ax.set(
         xlabel=worded("correlation of class and {background} in training"),
         ylabel="accuracy where they disagree (%)",
@@ -62,6 +71,38 @@ def plot_dial(
     )
     ax.legend(loc="lower left")
     return ax
+
+
+def draw_dial_examples(pixels: np.ndarray, shown: pd.DataFrame, names: Mapping[int, str]) -> Figure:
+    """Training images above, framed where they break the pairing; test images below, framed by right and wrong.
+
+    Args:
+        pixels: (N, S, S, 3) uint8 of the rows of `shown`.
+        shown: see `shown.dial_examples`.
+        names: class names by label.
+    """
+    columns = int(shown["kind"].value_counts().max())
+    blank = np.full((8, 8, 3), 255, np.uint8)
+    pictures, titles, colors = [], [], []
+    for kind in (SEEN, TEST):
+        places = np.flatnonzero(shown["kind"] == kind)
+        missing = columns - len(places)
+        pictures += [*pixels[places], *[blank] * missing]
+        titles += [_shown_title(row, names) for row in shown.iloc[places].itertuples()] + [""] * missing
+        colors += [_shown_color(row) for row in shown.iloc[places].itertuples()] + ["white"] * missing
+    row_titles = ["training", "test, pairing\nbroken"]
+    return image_grid(pictures, titles, columns, row_titles=row_titles, colors=colors, side=0.98)
+
+
+def _shown_title(row: object, names: Mapping[int, str]) -> str:
+    said = f"\n→ {names[row.guess]}" if row.guess >= 0 else ""
+    return f"{names[row.label]}\n{row.background}{said}"
+
+
+def _shown_color(row: object) -> str:
+    if row.guess < 0:
+        return COLORS["chance"] if row.agrees else COLORS["uniform"]
+    return COLORS["good"] if row.guess == row.label else COLORS["bad"]
 
 
 def plot_sides(summary: pd.DataFrame, ax: Axes | None = None, *, chance: float) -> Axes:

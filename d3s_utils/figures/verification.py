@@ -251,6 +251,47 @@ def plot_early_stopping(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_split_sizes(sizes: pd.DataFrame, ax: Axes | None = None, *, threshold: float | None = None) -> Axes:
+    """Size of the verified split against the threshold, and the share of it whose labels are wrong, where known.
+
+    Args:
+        sizes: see `thresholds.split_sizes`.
+        threshold: where a line stands, with the numbers there.
+    """
+    ax = new_axis(ax, width=6.4, height=3.2)
+    ax.fill_between(sizes["threshold"], sizes["low"], sizes["high"], color=COLORS["verified"], alpha=0.18, linewidth=0)
+    ax.plot(sizes["threshold"], sizes["accepted"], "o-", color=COLORS["verified"], label="images accepted")
+    known = sizes["error"].notna().any()
+    if known:
+        ax.plot(sizes["threshold"], sizes["error"], "o-", color=COLORS["bad"], label="accepted, a label wrong")
+    title = f"The verified split of {voters(sizes)}"
+    if threshold is not None:
+        row = sizes.iloc[(sizes["threshold"] - threshold).abs().argmin()]
+        ax.axvline(threshold, color=COLORS["ink"], linewidth=1.4)
+        title = f"{row['hits']:.0f} of {row['n']:.0f} images accepted by {voters(sizes)}"
+        if pd.notna(row["error"]):
+            title += f"\na label is wrong in {row['error']:.1f} % of them"
+    ax.set(xlabel="belief in both labels that is asked for", ylabel="%", ylim=(-2, 102), xlim=(0, 1.02), title=title)
+    return legend_below(ax, 2)
+
+
+def draw_nearest(images: np.ndarray, shown: pd.DataFrame, columns: int = 6) -> Figure:
+    """Accepted images above, refused ones below, those nearest to the threshold first.
+
+    Args:
+        images: (N, S, S, 3) uint8, one per row of `shown`.
+        shown: see `thresholds.nearest`, with class_name and background.
+    """
+    blank = np.full((8, 8, 3), 255, np.uint8)
+    rows, titles = [], []
+    for verdict in (True, False):
+        places = np.flatnonzero(shown["accepted"].astype(bool) == verdict)[:columns]
+        missing = columns - len(places)
+        rows += [*images[places], *[blank] * missing]
+        titles += [_caption(row) for row in shown.iloc[places].itertuples()] + [""] * missing
+    return image_grid(rows, titles, columns, row_titles=["accepted", "refused"], side=1.1)
+
+
 def draw_examples(images: np.ndarray, examples: pd.DataFrame, columns: int = 6) -> Figure:
     """One row of pictures per verdict, with the labels asked for and the shares of yes to foreground / background.
 

@@ -3,7 +3,7 @@
 Four directions, four kinds of probe and the strongest of them, controls, LEACE, and counterfactuals.
 """
 
-from d3s_utils.probes.counterfactuals import draw_families, family_table, movement_ratios
+from d3s_utils.probes.counterfactuals import draw_families, family_table, moved_from, movement_ratios
 from d3s_utils.probes.directions import DIRECTIONS, LEAKS, head_guesses, summarise, with_erased
 from d3s_utils.probes.findings import headline
 from d3s_utils.probes.protocol import (
@@ -29,6 +29,7 @@ __all__ = [
     "headline",
     "last_doubling",
     "leaks",
+    "moved_from",
     "movement_ratios",
     "on_both",
     "only",

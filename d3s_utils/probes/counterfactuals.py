@@ -21,6 +21,7 @@ from d3s_utils.generation.plan import drawn_by, image_hashes
 from d3s_utils.generation.shard import draw
 from d3s_utils.generation.world import World
 from d3s_utils.ground.cached import Tensors, cached
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.seeds import rng_for, seed_for
 from d3s_utils.ground.settings import Profile
 from d3s_utils.ground.stats import cluster_bootstrap
@@ -127,3 +128,42 @@ def movement_ratios(
 def ratio(table: pd.DataFrame) -> float:
     """Mean movement with the background over mean movement with the foreground."""
     return table["background_changes"].mean() / table["foreground_changes"].mean()
+
+
+def moved_from(
+    encoded: Features,
+    reference: Features,
+    families: pd.DataFrame,
+    row: tuple[int, int] | None = None,
+    start: str | None = None,
+) -> pd.DataFrame:
+    """How far each part moves when only the background of one foreground changes.
+
+    Args:
+        encoded: features of the images of `families`.
+        reference: features of many other images of the same method; each coordinate is measured in their deviation.
+        row: the family and the label of the foreground; by default the first.
+        start: the background from which distances are measured; by default the row's first.
+
+    Returns:
+        Rows of `families`, numbered as there from 0, with `fg` and `bg`: the distance of each part from the image on
+        `start`, as a share of the root mean square distance between two of the reference's images (1: as far as to any
+        image); and `start`, whether it is that image.
+
+    Raises:
+        D3SError: there is no such image.
+    """
+    table = families.reset_index(drop=True)
+    family, label = row or tuple(table.loc[0, ["family", "label"]])
+    rows = table[(table["family"] == family) & (table["label"] == label)]
+    begun = rows["background"] == (rows["background"].iloc[0] if start is None and len(rows) else start)
+    if not begun.any():
+        raise D3SError(f"Family {family} has no image of class {label} on such a background ({start}).")
+    found = {}
+    for part in PARTS:
+        known, new = getattr(reference, part), getattr(encoded, part)
+        scale = known.std(axis=0)
+        scale = np.where(scale > 0, scale, 1)
+        usual = np.sqrt(2 * (known / scale).var(axis=0).sum())
+        found[part] = np.linalg.norm((new[rows.index] - new[rows.index[begun][0]]) / scale, axis=1) / usual
+    return rows.assign(**found, start=begun)

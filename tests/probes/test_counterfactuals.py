@@ -3,12 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scenes import families, features, image_table
 
 from d3s_utils.disentanglement.features import Features
 from d3s_utils.generation.world import open_world
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.seeds import rng_for
-from d3s_utils.probes.counterfactuals import draw_families, family_table, mean_distance, movement, movement_ratios
+from d3s_utils.probes.counterfactuals import (
+    draw_families,
+    family_table,
+    mean_distance,
+    moved_from,
+    movement,
+    movement_ratios,
+)
 
 
 def planted_families(families=8, foregrounds=3, backgrounds=4):
@@ -81,3 +90,18 @@ def test_counterfactuals_share_the_guide_and_are_made_once(profile, tmp_path, mo
         assert (guides[row.index] == guides[row.index[0]]).all()
     again, _ = draw_families(tmp_path, profile, families, world)
     assert calls == [60] and np.array_equal(images, again)
+
+
+def test_only_what_feels_the_background_moves():
+    rows, known = families(), features(list(image_table()["image_id"]))
+    encoded = known.pick(rows["image_id"])
+    encoded.fg[:] = encoded.fg[:1]
+    moved = moved_from(encoded, known, rows, (0, 2), "at night")
+    assert list(moved["background"]) == list(rows["background"].unique()) and (moved["label"] == 2).all()
+    assert (moved["fg"] == 0).all() and list(moved["bg"] == 0) == list(moved["start"])
+    assert list(moved["start"]) == [False, True, False] and (moved.loc[~moved["start"], "bg"] > 0.3).all()
+    first = moved_from(encoded, known, rows)
+    assert (first["label"] == rows["label"].iloc[0]).all() and first["start"].iloc[0]
+    pd.testing.assert_frame_equal(rows.loc[moved.index], moved[rows.columns])
+    with pytest.raises(D3SError, match="no image of class 2"):
+        moved_from(encoded, known, rows, (0, 2), "on the moon")

@@ -1,57 +1,32 @@
 """The three faces in a browser: the served page, the widget in JupyterLab, the template for Mechanical Turk.
 
-`D3S_SCREENSHOTS=DIR` keeps pictures of what the browser showed.
+See `browsing` for how to keep pictures of what it showed.
 """
 
 import json
-import os
 import random
 import shutil
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import contextmanager
-from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
+from browsing import CHROMIUM, PATIENCE, chromium, jupyterlab, keep, new_page, run_all
 from conftest import EVIL, Served
 
 from d3s_utils.verification.asking.store import LONGEST
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]
 KEYS = ("y", "n", "n")  # object there, background not, nothing adult
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # offline
-PATIENCE = 600  # seconds that a condition may take: only what never comes fails, on a busy machine too
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         yield browser
-        browser.close()
-
-
-def new_page(browser, **context):
-    context = browser.new_context(**context)
-    context.set_default_timeout(PATIENCE * 1000)
-    return context.new_page()
-
-
-def until(condition, what):
-    """What `condition` says, once that is something."""
-    end = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -60,12 +35,6 @@ def served(asked_outputs, tmp_path):
     with Served(tmp_path / "asked.yaml", tmp_path / "outputs") as page:
         page.folder = tmp_path / "outputs" / "asked"
         yield page
-
-
-def keep(page, name):
-    if os.environ.get("D3S_SCREENSHOTS"):
-        page.wait_for_timeout(300)
-        page.screenshot(path=Path(os.environ["D3S_SCREENSHOTS"]) / f"{name}.png")
 
 
 def come_in(browser, url, name, **context):
@@ -247,55 +216,14 @@ def lab(asked_outputs, tmp_path):
         "from d3s_utils.notebook.widgets import annotate as widget\nfrom d3s_utils.ground.run import open_run",
         f'widget.annotate(open_run("{tmp_path / "asked.yaml"}", "02_human_verification"), "ann")',
     ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)), metadata=kernel)
-    (tmp_path / "lab").mkdir()
-    nbformat.write(notebook, tmp_path / "lab" / "vote.ipynb")
-    own = {name: tmp_path / name.lower() for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
-    settings = own["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
-    settings.parent.mkdir(parents=True)
-    news = {"@jupyterlab/apputils-extension:announcements": True}  # asks the internet, and the user
-    settings.write_text(json.dumps({"disabledExtensions": news}))
-    environment = {**os.environ, **{name: str(folder) for name, folder in own.items()}}
-    environment |= {"D3S_OUTPUTS": str(tmp_path / "outputs"), "JUPYTER_PREFER_ENV_PATH": "1"}
-    options = [
-        "--no-browser",
-        "--ServerApp.port=0",
-        "--LabApp.expose_app_in_browser=True",
-        "--IdentityProvider.token=",
-        f"--ServerApp.root_dir={tmp_path / 'lab'}",
-    ]
-    with open(tmp_path / "lab.log", "w") as log:
-        command = [sys.executable, "-m", "jupyterlab", "--allow-root", *options]
-        server = subprocess.Popen(command, stderr=log, env=environment)
-    try:
-        address = until(lambda: lab_address(server, own["JUPYTER_RUNTIME_DIR"]), "JupyterLab's address")
+    (tmp_path / "served").mkdir()
+    with jupyterlab(tmp_path / "served", cells, D3S_OUTPUTS=str(tmp_path / "outputs")) as address:
         yield address, tmp_path / "outputs" / "asked"
-    finally:
-        server.kill()  # its kernel ends with it
-        server.wait()
-
-
-def lab_address(server, runtime):
-    """Where the server listens, if it does by now."""
-    assert server.poll() is None, "JupyterLab stopped"
-    for file in runtime.glob("jpserver-*.json"):
-        try:
-            url = json.loads(file.read_text())["url"].replace("localhost", "127.0.0.1")
-            urllib.request.urlopen(f"{url}api", timeout=PATIENCE).close()
-            return url
-        except (OSError, ValueError):  # not yet; a file half written
-            pass
-    return None
 
 
 def show_widget(lab, browser, width=1300):
     """The page of the notebook once the widget is there and hears keys, as the notebook alone makes it."""
-    page = new_page(browser, viewport={"width": width, "height": 1000})
-    page.goto(f"{lab[0]}lab/tree/vote.ipynb?reset")
-    kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-    page.wait_for_function(f"{kernel}?.status === 'idle' && jupyterapp.shell.currentWidget.sessionContext.isReady")
-    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+    page = run_all(browser, lab[0], width)
     page.wait_for_selector(".d3s-annotator:focus-within")
     return page
 
