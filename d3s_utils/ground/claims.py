@@ -95,6 +95,7 @@ class Claim:
     profile: str = ""
     seconds: float | None = None
     unit: str = "%"
+    mark: str = ""  # what the number has to reach, in words
 
 
 COLUMNS = list(Claim.__dataclass_fields__)
@@ -194,7 +195,7 @@ def finding(id: str, text: str, row: Mapping, value: str, mark: Mark, **more: ob
     """
     columns = (value, "low", "high", "n", "seeds", "chance")
     found = {name: row[name] for name in columns if not pd.isna(row.get(name))}
-    more = {"unit": mark.unit, "chance": found.get("chance")} | more
+    more = {"unit": mark.unit, "chance": found.get("chance"), "mark": str(mark)} | more
     if value not in found:
         return claim(id, text, **more)
     status, why = mark.judge(found, value)
@@ -247,7 +248,7 @@ def _notebook_claims(path: Path) -> pd.DataFrame:
     """One notebook's rows, with what the notebook itself does not write."""
     folder, notebook = path.parent.parent, path.stem
     rows = read_table(path).reindex(columns=COLUMNS)
-    text = ["id", "claim", "source", "status", "why", "unit"]
+    text = ["id", "claim", "source", "status", "why", "unit", "mark"]
     rows = rows.astype(dict.fromkeys(["n", "seeds"], "Int64"))
     rows[text] = rows[text].fillna("").astype(str)
     runtime = folder / "runtime" / f"{notebook}.json"

@@ -25,6 +25,7 @@ from d3s_utils.ground.settings import Profile
 from d3s_utils.notebook import fresh
 from d3s_utils.notebook.fresh import Files, shown
 from d3s_utils.notebook.kernel import execute
+from d3s_utils.notebook.summary.facts import circumstances
 
 
 def run_notebook(notebook: Path, profile: str, overrides: str = "") -> Path:
@@ -120,7 +121,8 @@ def _run(notebook: Path, settings: Profile, parameters: dict[str, str]) -> None:
     files.clear()
     runtime = execute(notebook, parameters, files)
     notes = journal.read(files.journal)
-    write_json(files.runtime, {"notebook": files.name, **runtime, "device": describe_device(settings.device)})
+    device = describe_device(settings.device)
+    write_json(files.runtime, {"notebook": files.name, **runtime, "device": device, **circumstances()})
     write_page(files.part, files)
     files.drop_others(notes.outputs)
     fresh.keep(files, settings, before, notes)
