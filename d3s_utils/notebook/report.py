@@ -20,6 +20,7 @@ from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_table, write_text
 from d3s_utils.ground.pages import render
 from d3s_utils.notebook.explorer.write import write_explorer
+from d3s_utils.notebook.formats import read_notebook
 from d3s_utils.notebook.pages import (
     SAVED,
     TEMPLATES,
@@ -97,7 +98,7 @@ def notebook_section(name: str, folder: Path, runtimes: pd.DataFrame) -> dict:
     """Everything the page shows of one notebook; paths are relative to the page."""
     page = folder / "html" / f"{name}.html"
     cost = runtimes.loc[runtimes["notebook"] == name]
-    notebook = read_notebook(name, folder)
+    notebook = notebook_of(name, folder)
     figures = in_order(notebook, name, (folder / "figures").glob(f"{name}_*.png"))
     first = [path for stem in best(name) for path in figures if path.stem == stem] or figures[:SHOWN]
     listed = in_order(notebook, name, (folder / "tables").glob(f"{name}_*.csv"))
@@ -156,13 +157,11 @@ def png_size(path: Path) -> tuple[int, int]:
         return struct.unpack(">II", file.read(24)[16:])
 
 
-def read_notebook(name: str, folder: Path) -> NotebookNode | None:
+def notebook_of(name: str, folder: Path) -> NotebookNode | None:
     """The executed copy of a notebook, else its source; None where there is neither."""
-    import nbformat
-
     for path in (folder / "notebooks" / f"{name}.ipynb", paths.NOTEBOOKS / f"{name}.ipynb"):
         if path.is_file():
-            return nbformat.read(path, as_version=4)
+            return read_notebook(path)
     return None
 
 

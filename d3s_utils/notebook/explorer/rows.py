@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from d3s_utils.evaluation.sets import D3S
 from d3s_utils.ground.files import read_table
@@ -63,24 +64,31 @@ def predictions(folder: Path) -> pd.DataFrame:
 
 
 def guesses(table: pd.DataFrame, image_ids: Sequence[str], names: Names) -> list[dict]:
-    """One entry per model: name, `guess` (index of `names.guesses`) and `sure` (per mille) of each image, else -1."""
+    """One entry per model: name, `guess` (index of `names.guesses`) and `sure` (per mille) of each image, else -1.
+
+    A model that was trained otherwise than the others, "resnet@uniform" for instance, stands `apart` from their mean.
+    """
     ids, entries = pd.Index(image_ids), []
     for model, rows in table.groupby("model", sort=False):
         rows = rows.set_index("image_id").reindex(ids)
         number = rows["guess"].map(names.number_of, na_action="ignore").fillna(NOBODY).astype(int)
         sure = (1000 * rows["p_guess"]).round().fillna(NOBODY).astype(int)
-        entries.append({"name": str(model), "guess": number.tolist(), "sure": sure.tolist()})
+        entries.append(
+            {"name": str(model), "apart": "@" in str(model), "guess": number.tolist(), "sure": sure.tolist()}
+        )
     return entries
 
 
 def verdicts(folder: Path, image_ids: Sequence[str]) -> dict:
-    """`rules`: name, title and verdict (1 accepted, 0 refused, -1 none) of each image; `asked`; `source` of the votes.
+    """Who decided what of each image.
 
-    `asked` is 1 where annotators looked at the image, 0 where it was taken on trust.
+    Returns:
+        `own`, the run's own rule; `rules`: name, title and verdict (1 accepted, 0 refused, -1 none); `asked`, 1 where
+        annotators looked at the image and 0 where it was taken on trust; `source` of the votes.
     """
     path, ids = folder / "verified.csv", pd.Index(image_ids)
     if not path.is_file():
-        return {"rules": [], "asked": [NOBODY] * len(ids), "source": ""}
+        return {"own": "", "rules": [], "asked": [NOBODY] * len(ids), "source": ""}
     table = read_table(path)
     rules, asked = [], [NOBODY] * len(ids)
     for rule, rows in table.groupby("rule", sort=False):
@@ -89,7 +97,15 @@ def verdicts(folder: Path, image_ids: Sequence[str]) -> dict:
         rules.append({"name": str(rule), "title": title, "verdict": _flags(rows["accepted"])})
         asked = _flags(rows["asked"]) if "asked" in rows else asked
     sources = sorted(table["source"].dropna().unique()) if "source" in table else []
-    return {"rules": rules, "asked": asked, "source": " and ".join(map(str, sources))}
+    own = own_rule(folder) or (rules[-1]["name"] if rules else "")
+    return {"own": own, "rules": rules, "asked": asked, "source": " and ".join(map(str, sources))}
+
+
+def own_rule(folder: Path) -> str:
+    """The rule that the run's profile calls its own; "" where no profile lies beside its tables."""
+    path = folder / "profile.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return (settings.get("evaluation") or {}).get("rule", "")
 
 
 def votes(folder: Path, image_ids: Sequence[str], source: str) -> dict[str, list]:

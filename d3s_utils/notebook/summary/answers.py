@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from d3s_utils.disentanglement.models import BACKBONE
 from d3s_utils.evaluation.decomposition import SHAPLEY
 from d3s_utils.evaluation.gaps import ZOO_MEAN
 from d3s_utils.ground.claims import PAPER, row_of
 from d3s_utils.notebook.summary.charts import Dot, draw_dots
 from d3s_utils.notebook.summary.measured import Measured
-from d3s_utils.notebook.summary.numbers import in_words, interval, measured, short
+from d3s_utils.notebook.summary.numbers import in_words, measured
 from d3s_utils.probes.directions import LEAKS
 from d3s_utils.probes.findings import papers_mark
 
@@ -58,11 +59,12 @@ def drawn(run: Measured) -> str:
 def fallen(run: Measured) -> str:
     """What classifiers lose from natural images to D3S."""
     drop, mean = run.claim("zoo_drop"), _gap(run)
+    size = drop if drop.get("measured", 0) > 0 else mirrored(drop) if drop else {}
     if not drop:
         return f"How far classifiers fall was not measured in this run{run.why_not('zoo_drop')}"
     word = "lose" if drop["measured"] > 0 else "do not lose but gain"
     if not mean:
-        return f"From natural images to D3S classifiers {word} {measured({**drop, 'measured': abs(drop['measured'])})}."
+        return f"From natural images to D3S classifiers {word} {measured(size)}."
     count = len(run.table("03_classifier_evaluation_gap")) - 1
     who = f"{in_words(count).capitalize()} classifiers name" if count > 1 else "One classifier names"
     kind = (
@@ -70,10 +72,9 @@ def fallen(run: Measured) -> str:
         if run.is_rendered
         else ("natural images")
     )
-    size = f"**{short(abs(drop['measured']), 'points')} points**{interval(drop, 'points')}"
     return (
         f"{who} **{mean['natural']:.1f} %** of {kind}, and **{mean['d3s']:.1f} %** of D3S, where every object is "
-        f"everywhere: they {word} {size}."
+        f"everywhere: they {word} {measured(size)}."
     )
 
 
@@ -90,7 +91,7 @@ def reason(run: Measured) -> str:
         style, labels = _part(run, "style", SHAPLEY), _part(run, "labels", "")
         if style is not None and labels is not None:
             votes = ", by simulated votes" if part["status"] == "simulated" else ""
-            text += f"; the generated style takes {style:.1f} and wrong labels {labels:.1f}{votes}"
+            text += f"; the generated style {_takes(style)}, wrong labels take {labels:.1f}{votes}"
         said.append(f"{text}.")
     if pull:
         said.append(
@@ -98,7 +99,7 @@ def reason(run: Measured) -> str:
             f"{_guessing(pull)}."
         )
     if free:
-        said.append(f"A network trained without that habit loses {measured(free)}.")
+        said.append(_without_habit(free))
     return " ".join(said)
 
 
@@ -107,27 +108,46 @@ def method(run: Measured) -> str:
     rows = {id: row for id in METHOD if (row := run.claim(id))}
     if not rows:
         return f"Whether the paper's method works was not measured in this run{run.why_not('bg_from_fg')}"
+    leaks = [text for text in (_background_leak(rows, run), _class_leak(rows, run)) if text]
     said = [f"{_verdict(rows)}."]
-    if "bg_from_fg" in rows:
-        said.append(
-            f"A linear probe reads the background from foreground features in {measured(rows['bg_from_fg'])}"
-            f" (the paper: {PAPER['bg_from_fg'].value} %{_guessing(rows['bg_from_fg'], ', ')})"
+    if leaks:
+        aim = (
+            "A penalty is to keep the background out of foreground features, and the class out of background features."
         )
-    if "fg_from_bg" in rows:
-        row = rows["fg_from_bg"]
-        start = "and the class from background features in" if len(said) > 1 else "A linear probe reads the class in"
-        carried = papers_mark("fg_from_bg", row["chance"]).value if pd.notna(row["chance"]) else None
-        here = f", as good as {carried:g} % here" if carried is not None and row["chance"] != 0.1 else ""
-        said.append(f"{start} {measured(row)} (the paper: {PAPER['fg_from_bg'].value} % of 1,000 classes{here})")
-    if len(said) > 1:
-        said[-1] += f"{_strongest(run)}."
+        said += [aim, f"A linear probe still reads {' and '.join(leaks)}{_strongest(run)}."]
     if "spurious_gain" in rows:
         row = rows["spurious_gain"]
         word = "beat" if row["measured"] > 0 else "fall behind"
-        gain = measured({**row, "measured": abs(row["measured"])}) if row["measured"] > 0 else measured(row)
+        gain = measured(row if row["measured"] > 0 else mirrored(row))
         tied = "Where training ties class to background, its foreground features"
         said.append(f"{tied} {word} a plain network by {gain}.")
     return " ".join(said)
+
+
+def _background_leak(rows: dict[str, dict], run: Measured) -> str:
+    row = rows.get("bg_from_fg")
+    if not row:
+        return ""
+    notes = [f"the paper: {PAPER['bg_from_fg'].value} %", _unpenalised(run, "bg_from_fg"), _guessing(row, "")]
+    return f"the background in {measured(row)} ({'; '.join(filter(None, notes))})"
+
+
+def _class_leak(rows: dict[str, dict], run: Measured) -> str:
+    row = rows.get("fg_from_bg")
+    if not row:
+        return ""
+    notes = [f"the paper: {PAPER['fg_from_bg'].value} % of 1,000 classes", _unpenalised(run, "fg_from_bg")]
+    if pd.notna(row["chance"]) and row["chance"] != PAPER["fg_from_bg"].chance:
+        carried = papers_mark("fg_from_bg", row["chance"]).value
+        notes[0] += f", like {carried:g} % where guessing gives {row['chance']:.1f} %"
+    return f"the class in {measured(row)} ({'; '.join(filter(None, notes))})"
+
+
+def _unpenalised(run: Measured, direction: str) -> str:
+    """What a linear probe reads where nothing was penalised."""
+    table = run.table("05_disentanglement_probe_directions")
+    found = row_of(table, method=BACKBONE, probe="linear", direction=direction) if "method" in table else {}
+    return f"without penalty: {found['accuracy']:.1f} %" if found else ""
 
 
 def simulated(run: Measured) -> str:
@@ -165,6 +185,24 @@ def _part(run: Measured, part: str, order: str) -> float | None:
         return None
     found = row_of(table.fillna({"order": ""}), model=ZOO_MEAN, part=part, order=order)
     return found["points"] if found and pd.notna(found["points"]) else None
+
+
+def _takes(points: float) -> str:
+    return f"takes {points:.1f}" if points >= 0 else f"gives back {-points:.1f}"
+
+
+def _without_habit(row: dict) -> str:
+    """What a network loses that no habit has taught to go by the background."""
+    if row["ci_low"] <= 0 <= row["ci_high"]:
+        return f"A network trained without that habit loses nothing that chance could not: {measured(row)}."
+    word = "loses" if row["measured"] > 0 else "gains"
+    value = row if row["measured"] > 0 else mirrored(row)
+    return f"A network trained without that habit {word} {measured(value)}."
+
+
+def mirrored(row: dict) -> dict:
+    """A claim with its sign turned."""
+    return {**row, "measured": -row["measured"], "ci_low": -row["ci_high"], "ci_high": -row["ci_low"]}
 
 
 def _guessing(row: dict, start: str = "; ") -> str:

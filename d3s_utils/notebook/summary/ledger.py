@@ -9,7 +9,7 @@ import pandas as pd
 
 from d3s_utils.ground.claims import PAPER, SOURCE
 from d3s_utils.notebook.summary.measured import text
-from d3s_utils.notebook.summary.numbers import number
+from d3s_utils.notebook.summary.numbers import number, short
 
 MARK = re.compile(r"(?:the mark is |, |\()((?:at least|at most|above|below) -?[\d.,]+ ?(?:%|points|correlation|FID)?)")
 
@@ -30,7 +30,8 @@ def ledger_row(row: dict, folder: Path) -> dict:
     """One claim: texts for every column, and under `sort` what a column is sorted by."""
     unit, paper = text(row.get("unit")), PAPER.get(row["id"].split("/")[0])
     plain_unit = unit if unit == "%" else ""
-    low, high, here = (number(row[name], plain_unit) for name in ("ci_low", "ci_high", "chance"))
+    low, high = (short(row[name], unit) if pd.notna(row[name]) else "" for name in ("ci_low", "ci_high"))
+    here = number(row["chance"], plain_unit)
     page = folder / "html" / f"{row['notebook']}.html"
     there = number(paper.chance, "%") if paper and paper.chance is not None else ""
     return {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 FINE = ("correlation", "alpha")  # units of which two digits after the point tell something
-SILENT = ("alpha", "correlation", "images")  # units that a sentence names itself
+SILENT = ("alpha", "correlation", "images", "FID")  # units that a sentence names itself
 
 
 def number(value: float, unit: str = "") -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from d3s_utils.ground.claims import PAPER
-from d3s_utils.notebook.summary.answers import dot
+from d3s_utils.notebook.summary.answers import dot, mirrored
 from d3s_utils.notebook.summary.charts import draw_dots
 from d3s_utils.notebook.summary.measured import Measured
 from d3s_utils.notebook.summary.numbers import measured, short
@@ -139,11 +139,6 @@ def statement(run: Measured, form: Form) -> Statement:
     parts = [text, papers_number(row), chance(row), votes(row)]
     chart = draw_dots([dot(row)], row["unit"])
     return Statement(form.id, " ".join(filter(None, parts)), row["status"], chart, row["notebook"])
-
-
-def mirrored(row: dict) -> dict:
-    """A claim with its sign turned."""
-    return {**row, "measured": -row["measured"], "ci_low": -row["ci_high"], "ci_high": -row["ci_low"]}
 
 
 def papers_number(row: dict) -> str:

@@ -44,7 +44,7 @@
 
   // What is known of an image -----------------------------------------------------------------------------------------
 
-  const chosenModels = (of = run) => of.models.filter((model) => !state.model || model.name === state.model);
+  const chosenModels = () => run.models.filter((model) => (state.model ? model.name === state.model : !model.apart || run.models.every((each) => each.apart)));
 
   // 1 where every chosen model is right, 0 where every one is wrong, 0.5 between, null where none was asked.
   function answer(i) {
@@ -64,7 +64,7 @@
     return asked.length ? asked.reduce((sum, model) => sum + model.sure[i], 0) / asked.length / 10 : null;
   }
 
-  const rule = () => run.rules.find((each) => each.name === state.rule) || run.rules[run.rules.length - 1];
+  const rule = () => run.rules.find((each) => each.name === (state.rule || run.own)) || run.rules[run.rules.length - 1];
   const verdict = (i) => (rule() ? rule().verdict[i] : -1);
   const title = (i, of = run) => `${of.classes[of.label[i]]}, ${of.backgrounds[of.background[i]]}`;
 
@@ -171,7 +171,7 @@
     more();
     const part = shown.map(answer).filter((each) => each !== null);
     const right = shown.map(shareRight).filter((each) => each !== null).reduce((sum, each) => sum + each, 0);
-    const said = part.length ? `; ${state.model || "all models together"}: ${((100 * right) / part.length).toFixed(1)} % right of ${part.length.toLocaleString("en")}` : "";
+    const said = part.length ? `; ${state.model || "models together"}: ${((100 * right) / part.length).toFixed(1)} % right of ${part.length.toLocaleString("en")}` : "";
     byId("count").textContent = `${shown.length.toLocaleString("en")} of ${run.id.length.toLocaleString("en")} images${said}`;
   }
 
@@ -308,17 +308,19 @@
   choices("split", [any, ...same(run.splits)]);
   choices("class", [any, ...same(run.classes)]);
   choices("background", [any, ...same(run.backgrounds)]);
-  const own = run.rules[run.rules.length - 1];
+  state.rule = "";
+  const own = rule();
   choices("rule", [["", own ? own.title : "none"], ...run.rules.filter((each) => each !== own).map((each) => [each.name, each.title])]);
   choices("verdict", [any, ["accepted", "accepted"], ["refused", "refused"], ["none", "none"]]);
-  choices("model", [["", "all together"], ...same(run.models.map((model) => model.name))]);
+  const together = run.models.some((model) => model.apart) ? "all together, those with @ apart" : "all together";
+  choices("model", [["", together], ...same(run.models.map((model) => model.name))]);
   choices("answer", [any, ["right", "right"], ["wrong", "wrong"], ["mixed", "some right"]]);
   choices("guess", [any, ...same(run.guesses)]);
   choices("sort", [["", "as drawn"], ["hardest", "most models wrong first"], ["surest", "most confident first"], ["unsure", "least confident first"]]);
   choices("shows", [["", run.models.length ? "share right" : "images"],
     ...(run.rules.length ? [["accepted", "share accepted"]] : []), ...(run.models.length ? [["images", "images"]] : [])]);
-  form.querySelector(".voted").hidden = !run.rules.length;
-  form.querySelector(".asked").hidden = !run.models.length;
+  document.querySelectorAll(".voted").forEach((part) => { part.hidden = !run.rules.length; });
+  document.querySelectorAll(".asked").forEach((part) => { part.hidden = !run.models.length; });
   byId("source").textContent = run.source ? `(${run.source} annotators)` : "";
   byId("sample").textContent = run.id.length < run.total ? `a sample of ${run.id.length.toLocaleString("en")} of ${run.total.toLocaleString("en")} images` : `all ${run.total.toLocaleString("en")} images`;
   const told = () => {

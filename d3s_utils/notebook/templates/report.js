@@ -15,7 +15,7 @@
 
   function value(row) {
     if (key === "order") return Number(row.dataset.order);
-    const cells = { claim: 0, status: 1, mark: 5 };
+    const cells = { claim: 0, status: 1, mark: 4 };
     if (key in cells) return row.cells[cells[key]].textContent.trim().toLowerCase();
     return JSON.parse(row.dataset.sort)[key];
   }
