@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 NEEDS_SCRIPTS = ("application/vnd.jupyter.widget-view+json", "application/javascript")
+OTHERS = ("index", "explore")  # pages beside those of notebooks
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
 SAVED = re.compile(r"""save_(?:figure|table)\(\s*["'](\w+)["']""")  # how a notebook names what it leaves
 FIGURES = re.compile(r"""save_figure\(\s*["'](\w+)["']""")
@@ -44,7 +45,7 @@ def notebook_page(notebook: NotebookNode, name: str) -> str:
         title=notebook_title(notebook, name),
         body=body,
         contents=contents(body),
-        more_css=code_colors(),
+        more_css=style("notebook.css") + code_colors(),
     )
 
 
@@ -90,9 +91,9 @@ def contents(body: str) -> list[dict]:
     ]
 
 
-def link_neighbours(folder: Path, names: list[str]) -> None:
-    """Let the pages of notebooks in `folder` lead to the one before and the one after, of those that are there."""
-    there = [name for name in names if (folder / f"{name}.html").is_file()]
+def link_neighbours(folder: Path) -> None:
+    """Let the pages of notebooks in `folder` lead to the one before and the one after."""
+    there = sorted(path.stem for path in folder.glob("*.html") if path.stem not in OTHERS)
     for i, name in enumerate(there):
         before, after = (html.escape(other) for other in (there[i - 1] if i else "", "".join(there[i + 1 : i + 2])))
         links = [f'<a rel="prev" href="{before}.html">&larr; {before}</a>'] if before else []

@@ -58,8 +58,7 @@ def report(folder: Path) -> Path:
     runtimes = require_columns(merge_runtimes(folder), "runtime", folder / "runtime")
     write_table(folder / "claims.csv", claims)
     write_table(folder / "runtime.csv", runtimes)
-    names = notebook_names(folder)
-    link_neighbours(folder / "html", names)
+    link_neighbours(folder / "html")
     run = Measured(folder, claims)
     page = render(
         TEMPLATES / "report.html",
@@ -72,7 +71,7 @@ def report(folder: Path) -> Path:
         lead=lead(claims),
         claims=ledger_rows(claims, folder),
         matrix=probe_matrix(run),
-        notebooks=[notebook_section(name, folder, runtimes) for name in names],
+        notebooks=[notebook_section(name, folder, runtimes) for name in notebook_names(folder)],
         runtimes=[runtime_row(row) for row in runtimes.to_dict("records")],
         files=files(folder),
         script=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
