@@ -55,7 +55,9 @@ class Measured:
         if not path.is_file():
             return pd.DataFrame(columns=columns)
         there = [name for name in columns if name in pyarrow.parquet.read_schema(path).names]
-        return pd.read_parquet(path, columns=there).reindex(columns=columns) if there else pd.DataFrame(columns=columns)
+        if there:
+            return pd.read_parquet(path, columns=there).reindex(columns=columns)
+        return pd.DataFrame(index=range(pyarrow.parquet.read_metadata(path).num_rows), columns=columns)
 
     @cached_property
     def settings(self) -> Mapping:
