@@ -99,7 +99,8 @@ def notebook_section(name: str, folder: Path, runtimes: pd.DataFrame) -> dict:
     cost = runtimes.loc[runtimes["notebook"] == name]
     notebook = notebook_of(name, folder)
     figures = in_order(notebook, name, (folder / "figures").glob(f"{name}_*.png"))
-    first = [path for stem in best(name) for path in figures if path.stem == stem] or figures[:SHOWN]
+    liked = [path for stem in best(name) for path in figures if path.stem == stem]
+    first = list(dict.fromkeys([*liked, *figures]))[:SHOWN]
     listed = in_order(notebook, name, (folder / "tables").glob(f"{name}_*.csv"))
     return {
         "name": name,
