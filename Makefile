@@ -50,7 +50,7 @@ OUT  := $${D3S_OUTPUTS:-outputs}/$$(basename "$(PROFILE)" | sed 's/\.ya*ml$$//')
 
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check seeds report why doctor jupyter lint \
+.PHONY: all test $(NUMBERS) setup conda-env smoke dataset annotate check seeds report pdf why doctor jupyter lint \
   clean help pocket-generator
 
 all: $(READY)  ## every figure and table of the paper, and the page that shows them
@@ -83,6 +83,9 @@ seeds: $(READY)  ## train everything again under other training seeds (SEEDS="1 
 
 report: $(READY)  ## join the ledger and redraw the page of this run, finished or not
 	@$(PYTHON) -m d3s_utils report $(WITH)
+
+pdf: $(READY)  ## the pages of this run on paper (outputs/<run>/pdf), printed by Chromium or Chrome where there is one
+	@$(PYTHON) -m d3s_utils pdf $(WITH)
 
 doctor: $(READY)  ## what this machine has, what it lacks, and what to do about it
 	@$(PYTHON) -m d3s_utils doctor $(WITH)

@@ -34,6 +34,14 @@ def report(profile: str, overrides: str) -> None:
     print(f"report: {report(paths.outputs() / load_profile(profile, overrides).name)}")
 
 
+def pdf(profile: str, overrides: str) -> None:
+    from d3s_utils.ground.profile import load_profile
+    from d3s_utils.notebook.paper import print_pages
+
+    for path in print_pages(paths.outputs() / load_profile(profile, overrides).name):
+        print(path)
+
+
 def check(profile: str, overrides: str, update: bool, spread: list[Path] | None) -> int:
     from d3s_utils.ground.profile import load_profile
     from d3s_utils.notebook import check

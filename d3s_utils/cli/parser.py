@@ -53,6 +53,7 @@ COMMANDS = [
         ],
     ),
     Command("report", "join the ledger and the runtimes, and draw html/index.html", commands.report),
+    Command("pdf", "print the pages of a run with a browser that is there", commands.pdf),
     Command(
         "check",
         "compare a run with the committed reference",

@@ -15,8 +15,10 @@ from pathlib import Path
 from d3s_utils.ground import paths, sources
 from d3s_utils.ground.cached import digest
 
-PAGE = tuple(
-    f"d3s_utils/{name}" for name in ("notebook/pages.py", "notebook/templates/notebook.html", "ground/pages.css")
+PAGE = (
+    *(f"d3s_utils/notebook/{name}" for name in ("pages.py", "templates/notebook.html", "templates/notebook.css")),
+    *(f"d3s_utils/notebook/summary/{name}" for name in ("captions.py", "captions.yaml")),
+    "d3s_utils/ground/pages.css",
 )
 _PARSED: dict[str, str | None] = {}  # the files of the package as `sources` has read them
 

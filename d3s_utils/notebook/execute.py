@@ -23,8 +23,10 @@ from d3s_utils.ground.files import write_json, write_text
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Profile
 from d3s_utils.notebook import fresh
+from d3s_utils.notebook.formats import read_notebook
 from d3s_utils.notebook.fresh import Files, shown
 from d3s_utils.notebook.kernel import execute
+from d3s_utils.notebook.summary.facts import circumstances
 
 
 def run_notebook(notebook: Path, profile: str, overrides: str = "") -> Path:
@@ -120,7 +122,8 @@ def _run(notebook: Path, settings: Profile, parameters: dict[str, str]) -> None:
     files.clear()
     runtime = execute(notebook, parameters, files)
     notes = journal.read(files.journal)
-    write_json(files.runtime, {"notebook": files.name, **runtime, "device": describe_device(settings.device)})
+    device = describe_device(settings.device)
+    write_json(files.runtime, {"notebook": files.name, **runtime, "device": device, **circumstances()})
     write_page(files.part, files)
     files.drop_others(notes.outputs)
     fresh.keep(files, settings, before, notes)
@@ -161,12 +164,11 @@ def one_at_a_time(folder: Path, wait: bool = True) -> Iterator[None]:
 
 
 def write_page(executed: Path, files: Files) -> None:
-    """An executed notebook as one page that opens offline."""
-    import nbformat
+    """An executed notebook as one page that opens offline, and links to the pages beside it."""
+    from d3s_utils.notebook.pages import link_neighbours, notebook_page
 
-    from d3s_utils.notebook.pages import notebook_page
-
-    write_text(files.page, notebook_page(nbformat.read(executed, as_version=4), files.name))
+    write_text(files.page, notebook_page(read_notebook(executed), files.name))
+    link_neighbours(files.page.parent)
 
 
 def describe_device(device: str) -> str:

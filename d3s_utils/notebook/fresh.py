@@ -24,8 +24,20 @@ from d3s_utils.notebook.states import State, changed_files, is_same, state_of
 VERSION = 1  # of the records
 LOCK = "requirements.lock"
 REPORT = "d3s_utils.notebook.report"
-REPORT_LOOKS = ("d3s_utils/notebook/templates/report.html", "d3s_utils/ground/pages.css")
-REPORTED = ("claims", "runtime", "tables", "figures", "notebooks", "html/index.html", "claims.csv", "runtime.csv")
+REPORT_LOOKS = (
+    *(
+        f"d3s_utils/notebook/templates/{page}.{kind}"
+        for page in ("report", "explore")
+        for kind in ("html", "css", "js")
+    ),
+    "d3s_utils/notebook/summary/captions.yaml",
+    "d3s_utils/ground/pages.css",
+)
+REPORTED = (
+    *("claims", "runtime", "tables", "figures", "notebooks", "claims.csv", "runtime.csv", "profile.yaml"),
+    *("manifest.parquet", "dataset/data", "votes.csv", "votes_simulated.csv", "verified.csv", "predictions.parquet"),
+    *("html/index.html", "html/explore.html", "html/explore"),
+)
 
 
 @dataclass(frozen=True)

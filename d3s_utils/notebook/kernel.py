@@ -15,10 +15,10 @@ from pathlib import Path
 
 from d3s_utils.ground import paths
 from d3s_utils.ground.errors import D3SError
+from d3s_utils.notebook.formats import spare_grammar
 from d3s_utils.notebook.fresh import Files
 
-# jsonschema would build the grammar of international URLs at import: two seconds, for a check nothing here asks for.
-sys.modules.setdefault("rfc3987_syntax", None)
+spare_grammar()
 
 SAMPLE_SECONDS = 0.25  # between two looks at the kernel's memory
 

@@ -1,4 +1,4 @@
-"""What a run found, on one page: claims.csv, runtime.csv and html/index.html, from the files its notebooks left.
+"""What a run found, on one page: claims.csv, runtime.csv, html/index.html and html/explore.html, from the run's files.
 
 python -m d3s_utils report --profile pocket
 """
@@ -6,31 +6,48 @@ python -m d3s_utils report --profile pocket
 from __future__ import annotations
 
 import json
-import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from d3s_utils.ground import paths
-from d3s_utils.ground.claims import Status, merge_claims
+from d3s_utils.ground.claims import merge_claims
 from d3s_utils.ground.columns import COLUMNS, require_columns
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import write_table, write_text
 from d3s_utils.ground.pages import render
-from d3s_utils.notebook.pages import TEMPLATES, notebook_title
+from d3s_utils.notebook.explorer.write import write_explorer
+from d3s_utils.notebook.formats import read_notebook
+from d3s_utils.notebook.pages import (
+    SAVED,
+    TEMPLATES,
+    first_paragraph,
+    link_neighbours,
+    notebook_title,
+    style,
+)
+from d3s_utils.notebook.summary.answers import answers
+from d3s_utils.notebook.summary.captions import alt, best, caption, words
+from d3s_utils.notebook.summary.facts import run_facts
+from d3s_utils.notebook.summary.ledger import lead, ledger_rows
+from d3s_utils.notebook.summary.markup import bold
+from d3s_utils.notebook.summary.matrix import probe_matrix
+from d3s_utils.notebook.summary.measured import Measured
+from d3s_utils.notebook.summary.numbers import duration
+from d3s_utils.notebook.summary.statements import statements
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TESTED = ("met", "not met", "undecided")
-SAVED = re.compile(r"""save_(?:figure|table)\(\s*["'](\w+)["']""")  # how a notebook names what it leaves
+SHOWN = 2  # figures of a notebook that stand beside its paragraph
+DRAWN = "01_generation_backgrounds"  # the figure that shows what was drawn
 
 
 def report(folder: Path) -> Path:
-    """Join the ledger and the runtimes of the run in `folder` and draw its page; returns html/index.html.
+    """Join the ledger and the runtimes of the run in `folder` and draw its pages; returns html/index.html.
 
     Raises:
         D3SError: if there is no such run.
@@ -41,15 +58,24 @@ def report(folder: Path) -> Path:
     runtimes = require_columns(merge_runtimes(folder), "runtime", folder / "runtime")
     write_table(folder / "claims.csv", claims)
     write_table(folder / "runtime.csv", runtimes)
+    link_neighbours(folder / "html")
+    run = Measured(folder, claims)
     page = render(
         TEMPLATES / "report.html",
         run=folder.name,
+        facts=run_facts(folder),
+        answers=[{"question": row.question, "text": bold(row.text), "chart": row.chart} for row in answers(run)],
+        drawn=figure_card(folder / "figures" / f"{DRAWN}.png", "01_generation"),
+        statements=[{**vars(row), "text": bold(row.text)} for row in statements(run)],
+        explorer=write_explorer(folder),
         lead=lead(claims),
-        facts=facts(folder, claims, runtimes),
-        claims=[claim_row(row, folder) for row in claims.sort_values("notebook", kind="stable").to_dict("records")],
+        claims=ledger_rows(claims, folder),
+        matrix=probe_matrix(run),
         notebooks=[notebook_section(name, folder, runtimes) for name in notebook_names(folder)],
         runtimes=[runtime_row(row) for row in runtimes.to_dict("records")],
         files=files(folder),
+        script=(TEMPLATES / "report.js").read_text(encoding="utf-8"),
+        more_css=style("report.css"),
     )
     return write_text(folder / "html" / "index.html", page)
 
@@ -67,71 +93,38 @@ def notebook_names(folder: Path) -> list[str]:
     return sorted(known | ran)
 
 
-def lead(claims: pd.DataFrame) -> str:
-    """The ledger in one sentence."""
-    if claims.empty:
-        return "No claim has been measured yet."
-    count = claims["status"].value_counts()
-    parts = [f"{count[status]} {status}" for status in get_args(Status) if status in count]
-    return f"{len(claims)} claims: {', '.join(parts)}. Every measured number on this page was computed by this run."
-
-
-def facts(folder: Path, claims: pd.DataFrame, runtimes: pd.DataFrame) -> list[dict]:
-    """The few numbers on top of the page."""
-    known = [
-        ("images made", _rows(folder / "manifest.parquet")),
-        (
-            "claims met, of those tested",
-            f"{(claims['status'] == 'met').sum()} of {claims['status'].isin(TESTED).sum()}",
-        ),
-        ("notebooks", len(runtimes)),
-        ("in all", duration(runtimes["seconds"].sum()) if len(runtimes) else None),
-        ("peak memory", f"{runtimes['peak_memory_mb'].max() / 1000:.1f} GB" if len(runtimes) else None),
-    ]
-    return [{"name": name, "value": value} for name, value in known if value is not None]
-
-
-def claim_row(claim: dict, folder: Path) -> dict:
-    """One row of the ledger, as text."""
-    page = folder / "html" / f"{claim['notebook']}.html"
-    unit = _text(claim.get("unit"))
-    numbers = {name: number(claim[name], unit) for name in ("reference", "measured")}
-    low, high, chance = (number(claim[name], unit if unit == "%" else "") for name in ("ci_low", "ci_high", "chance"))
-    texts = {name: _text(claim[name]) for name in ("id", "claim", "why", "source", "status", "notebook")}
-    return {
-        **texts,
-        **numbers,
-        "chance": chance,
-        "interval": f"{low} to {high}" if low and high else "",
-        "n": f"{int(claim['n']):,}" if pd.notna(claim["n"]) else "",
-        "page": page.name if page.is_file() else None,
-    }
-
-
 def notebook_section(name: str, folder: Path, runtimes: pd.DataFrame) -> dict:
     """Everything the page shows of one notebook; paths are relative to the page."""
     page = folder / "html" / f"{name}.html"
     cost = runtimes.loc[runtimes["notebook"] == name]
-    notebook = read_notebook(name, folder)
+    notebook = notebook_of(name, folder)
     figures = in_order(notebook, name, (folder / "figures").glob(f"{name}_*.png"))
+    liked = [path for stem in best(name) for path in figures if path.stem == stem]
+    first = list(dict.fromkeys([*liked, *figures]))[:SHOWN]
     listed = in_order(notebook, name, (folder / "tables").glob(f"{name}_*.csv"))
     return {
         "name": name,
         "title": notebook_title(notebook, name) if notebook else name,
+        "paragraph": first_paragraph(notebook) if notebook else "",
         "page": page.name if page.is_file() else None,
         "cost": duration(cost["seconds"].iloc[0]) if len(cost) else None,
-        "figures": [figure_card(path, name) for path in figures],
-        "tables": [{"path": f"../tables/{path.name}", "caption": caption(path, name)} for path in listed],
+        "best": [figure_card(path, name) for path in first],
+        "rest": [figure_card(path, name) for path in figures if path not in first],
+        "tables": [{"path": f"../tables/{path.name}", "caption": words(path.stem, name)} for path in listed],
     }
 
 
-def figure_card(path: Path, notebook: str) -> dict:
+def figure_card(path: Path, notebook: str) -> dict | None:
+    """What the page shows of a figure; None where there is no such file."""
+    if not path.is_file():
+        return None
     width, height = png_size(path)
     return {
         "id": path.stem,
         "png": f"../figures/{path.name}",
         "svg": f"../figures/{path.with_suffix('.svg').name}",
-        "caption": caption(path, notebook),
+        "caption": caption(path.stem, notebook),
+        "alt": alt(path.stem, notebook),
         "ratio": round(width / height, 3),
         "width": width,
         "height": height,
@@ -158,39 +151,17 @@ def files(folder: Path) -> list[dict]:
     return [{"path": f"../{name}", "name": name, "size": size} for name, size in zip(names, sizes, strict=True)]
 
 
-def caption(path: Path, notebook: str) -> str:
-    """A file's name as words: 03_classifier_evaluation_drop_by_background -> "Drop by background"."""
-    words = path.stem.removeprefix(f"{notebook}_").replace("_", " ")
-    return words[:1].upper() + words[1:]
-
-
-def duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
-def number(value: float, unit: str = "") -> str:
-    """A number as prose wants it: percent with one decimal, counts whole, small numbers with three digits."""
-    if pd.isna(value):
-        return ""
-    if unit == "%":
-        return f"{value:.1f} %"
-    short = f"{value:,.0f}" if float(value).is_integer() else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
-    return f"{short} {unit}".strip()
-
-
 def png_size(path: Path) -> tuple[int, int]:
     """Width and height of a PNG in pixels, from its header."""
     with path.open("rb") as file:
         return struct.unpack(">II", file.read(24)[16:])
 
 
-def read_notebook(name: str, folder: Path) -> NotebookNode | None:
+def notebook_of(name: str, folder: Path) -> NotebookNode | None:
     """The executed copy of a notebook, else its source; None where there is neither."""
-    import nbformat
-
     for path in (folder / "notebooks" / f"{name}.ipynb", paths.NOTEBOOKS / f"{name}.ipynb"):
         if path.is_file():
-            return nbformat.read(path, as_version=4)
+            return read_notebook(path)
     return None
 
 
@@ -204,14 +175,3 @@ def in_order(notebook: NotebookNode | None, name: str, found: Iterable[Path]) ->
         return (saved.index(word) if word in saved else len(saved), word)
 
     return sorted(found, key=position)
-
-
-def _rows(path: Path) -> str | None:
-    """How many rows a Parquet file has, with thousands marked; None where there is no file."""
-    import pyarrow.parquet
-
-    return f"{pyarrow.parquet.read_metadata(path).num_rows:,}" if path.is_file() else None
-
-
-def _text(value: object) -> str:
-    return "" if value is None or pd.isna(value) else str(value)

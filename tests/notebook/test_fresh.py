@@ -14,7 +14,7 @@ import pytest
 from d3s_utils.ground import journal, paths, sources
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
-from d3s_utils.notebook import execute, fresh, states
+from d3s_utils.notebook import execute, fresh, report, states
 from d3s_utils.notebook.fresh import Files
 
 CELLS = ("# Prose", 'profile = overrides = ""', "from d3s_utils.room import a", "a.draw()  # drawn", "x = 1")
@@ -362,8 +362,6 @@ def test_why_says_each_change_or_that_there_is_none(done, house, capsys):
 
 
 def test_the_page_of_a_run_is_drawn_when_something_it_shows_has_changed(done, house, monkeypatch):
-    from d3s_utils.notebook import report
-
     drawn, folder = [], house / "outputs" / "smoke"
     monkeypatch.setattr(report, "report", drawn.append)
     for _ in range(2):

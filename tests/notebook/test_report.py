@@ -17,8 +17,8 @@ from d3s_utils.ground import claims
 from d3s_utils.ground.columns import require_columns
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_figure, write_json, write_table, write_text
-from d3s_utils.notebook.pages import notebook_page
-from d3s_utils.notebook.report import caption, in_order, number, report
+from d3s_utils.notebook.pages import contents, first_paragraph, notebook_page
+from d3s_utils.notebook.report import in_order, report
 
 LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 
@@ -87,11 +87,12 @@ def test_the_tables_have_the_columns_of_the_contract(folder):
 
 def test_the_page_shows_claims_figures_and_links_and_escapes_text(folder):
     page = report(folder).read_text()
-    for text in ("less &lt; more", "the style &amp; the light", "91.2 %", "89.0 % to 93.5 %", "3,000"):
+    for text in ("less &lt; more", "the style &amp; the light", "91.2 %", "89.0 to 93.5", "3,000"):
         assert text in page, text
     for status in ("met", "not-met", "simulated", "not-run"):
         assert f'<span class="status {status}">' in page
-    assert page.index("Ten backgrounds") < page.index("less &lt; more"), "figures first, then the ledger"
+    places = [page.index(text) for text in ("What was drawn?", "Ten backgrounds", "less &lt; more", "Share by class")]
+    assert places == sorted(places), "answers, notebooks with figures, the ledger, then the rest"
 
 
 @pytest.mark.parametrize("name", ["index.html", "01_generation.html"])
@@ -100,7 +101,10 @@ def test_pages_load_nothing_from_the_net_and_every_link_leads_somewhere(folder, 
     path = folder / "html" / name
     found = Loads(path.read_text())
     assert not [source for source in found.loads if "//" in str(source) and not str(source).startswith("data:")]
-    assert "<script" not in path.read_text()
+    assert path.read_text().count("<script>") == (name == "index.html") and "<script " not in path.read_text()
+    outward = [link for link in found.links if link.startswith("http")]
+    assert outward == ["https://arxiv.org/abs/2211.10370"] * (name == "index.html")
+    found.links = [link for link in found.links if link not in outward]
     for link in found.links + [source for source in found.loads if not str(source).startswith("data:")]:
         if link.startswith("#"):
             assert f'id="{link[1:]}"' in path.read_text(), link
@@ -134,12 +138,43 @@ def test_an_unfinished_run_has_a_page_too(tmp_path):
         report(tmp_path / "absent")
 
 
-def test_words_and_numbers_read_well(tmp_path):
-    assert caption(tmp_path / "03_classifier_evaluation_drop_by_background.png", "03_classifier_evaluation") == (
-        "Drop by background"
-    )
-    assert [number(value) for value in (120000.0, 12.345, 0.01234, float("nan"))] == ["120,000", "12.3", "0.0123", ""]
-    assert number(82.94, "%") == "82.9 %" and number(17000, "images") == "17,000 images"
+def test_pages_of_notebooks_lead_to_each_other_and_fold_their_code(folder):
+    new = nbformat.v4
+    cells = [new.new_markdown_cell("# Two\n\n## A part & more\n\n### Within"), new.new_code_cell("y = 2")]
+    write_text(folder / "html" / "02_next.html", notebook_page(new.new_notebook(cells=cells), "02_next"))
+    first, second = (folder / "html" / f"{name}.html" for name in ("01_generation", "02_next"))
+    report(folder)
+    assert '<a rel="next" href="02_next.html">' in first.read_text() and 'rel="prev"' not in first.read_text()
+    assert '<a rel="prev" href="01_generation.html">' in second.read_text() and 'rel="next"' not in second.read_text()
+    before = second.stat().st_mtime_ns
+    report(folder)
+    assert second.stat().st_mtime_ns == before, "a page that leads where it should is left alone"
+    page = second.read_text()
+    assert [row["title"] for row in contents(page)] == ["A part & more", "Within"]
+    assert '<details class="code" open' in page and 'href="#A-part-&amp;-more"' in page
+
+
+def test_every_picture_of_a_page_has_a_text(folder):
+    new, pixel = nbformat.v4, "iVBORw0KGgo="
+    shown = [new.new_output("display_data", {"image/png": pixel}) for _ in range(3)]
+    code = 'run.save_figure("strength", x)\nrun.save_figure("mine", y)'
+    cells = [
+        new.new_markdown_cell("# T\n\n## How *strong*?"),
+        new.new_code_cell(code, outputs=shown[:2]),
+        new.new_code_cell("picture", outputs=shown[2:]),
+    ]
+    page = notebook_page(new.new_notebook(cells=cells), "01_generation")
+    texts = re.findall(r'<img[^>]*alt="([^"]*)"', page)
+    assert texts[0].startswith("Two panels of lines over strength") and texts[1] == "Figure of notebook 01: Mine."
+    assert texts[2] == "Picture in the section “How strong?”."
+    assert page.count("<img") == 3
+
+
+def test_the_first_paragraph_is_plain_text():
+    text = "# Head\n\n> quoted\n\nA *word* and [a link](x.md),\nand `code`.\n\nMore."
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
+    assert first_paragraph(notebook) == "A word and a link, and code."
+    assert first_paragraph(nbformat.v4.new_notebook()) == ""
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
