@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from d3s_utils.ground import paths
+from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_figure, write_table, write_text
 from d3s_utils.ground.profile import load_profile, to_yaml
 from d3s_utils.ground.settings import Profile
@@ -68,17 +70,52 @@ class Run:
         return self.save(with_training_seeds(claims, spread), "claims", f"{self.notebook}.csv")
 
 
+# What a notebook reads and which one leaves it, by their numbers; asked for where a notebook begins.
+IMAGES, VERDICTS, FEATURES = ("manifest.parquet", "01"), ("verified.csv", "02"), ("features/backbone.safetensors", "04")
+NEEDS = {
+    "02": (IMAGES,),
+    "03": (IMAGES, VERDICTS),
+    "04": (IMAGES,),
+    "05": (IMAGES, VERDICTS, FEATURES),
+    "06": (IMAGES, VERDICTS, FEATURES),
+}
+
+
 def open_run(profile: str, notebook: str, overrides: str = "") -> Run:
     """Open the run `profile` (a name or a YAML file) for `notebook`.
 
     `overrides` holds single keys: "generator.strength=0.8 dataset.val_per_cell=4". Sets the CPU threads, because sums
-    depend on them.
+    depend on them. In a notebook a `D3SError` is from now on shown as the sentence it is, without a traceback.
+
+    Raises:
+        D3SError: what the notebook reads is not there yet.
     """
     import torch
 
+    say_errors_in_a_sentence()
     settings = load_profile(profile, overrides)
     torch.set_num_threads(settings.threads)
-    return Run(settings, notebook, paths.outputs() / settings.name)
+    run = Run(settings, notebook, paths.outputs() / settings.name)
+    missing = [(file, maker) for file, maker in NEEDS.get(notebook[:2], ()) if not (run.folder / file).is_file()]
+    if missing:
+        first = " ".join(maker for _, maker in missing)
+        raise D3SError(
+            f"{notebook} reads {missing[0][0]}, which notebook {missing[0][1]} leaves, and {run.folder} has none. Run "
+            f"first: {first} (`make {missing[-1][1]} PROFILE={profile}` runs all that is missing)."
+        )
+    return run
+
+
+def say_errors_in_a_sentence() -> None:
+    """In a notebook, show a `D3SError` as its message alone; the cell still fails. Elsewhere nothing happens."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+
+    def say(shell, kind, error, trace, tb_offset=None) -> list[str]:
+        shell._showtraceback(kind, error, sentence := [f"{kind.__name__}: {error}"])
+        return sentence
+
+    if shell is not None and hasattr(shell, "_showtraceback"):
+        shell.set_custom_exc((D3SError,), say)
 
 
 def headless() -> bool:
