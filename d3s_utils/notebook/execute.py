@@ -23,10 +23,10 @@ from d3s_utils.ground.files import write_json, write_text
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.settings import Profile
 from d3s_utils.notebook import fresh
+from d3s_utils.notebook.circumstances import circumstances
 from d3s_utils.notebook.formats import read_notebook
 from d3s_utils.notebook.fresh import Files, shown
 from d3s_utils.notebook.kernel import execute
-from d3s_utils.notebook.summary.facts import circumstances
 
 
 def run_notebook(notebook: Path, profile: str, overrides: str = "") -> Path:

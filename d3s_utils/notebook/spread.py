@@ -11,6 +11,7 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ import yaml
 
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.files import read_table, write_table, write_text
+from d3s_utils.notebook.circumstances import machine as processor
 
 # Tables of every run that figures and sentences show beside the reader's own run.
 KEPT = ("04_disentanglement_training_heads", "05_disentanglement_probe_directions", "05_disentanglement_probe_leak")
@@ -81,10 +83,4 @@ def record(runs: Sequence[Path], reference: Path) -> pd.DataFrame:
 
 def machine() -> str:
     """The processor, its cores and the version of torch."""
-    from importlib.metadata import version
-
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}, torch {version('torch')}"
+    return f"{processor()}, {os.cpu_count()} cores, {platform.system()}, torch {version('torch')}"

@@ -11,6 +11,7 @@ import pytest
 from d3s_utils.ground import paths
 from d3s_utils.ground.claims import claim, claims_table, merge_claims
 from d3s_utils.ground.files import read_table, write_table
+from d3s_utils.notebook.circumstances import circumstances
 from d3s_utils.notebook.formats import read_notebook
 from d3s_utils.notebook.pages import FIGURES
 from d3s_utils.notebook.summary import answers, captions, charts, facts, ledger, matrix, numbers, statements
@@ -180,7 +181,7 @@ def test_the_run_is_dated_from_its_own_files(folder, tmp_path):
     assert known["date"] == "2026-01-01 to 2026-01-05" and known["commit"] == "abc"
     assert known["machine"] == "a <fast> one" and known["time"] == "5.0 min for 5 notebooks"
     assert facts.run_facts(tmp_path) == [{"name": "profile", "value": tmp_path.name}]
-    assert set(facts.circumstances()) == {"finished", "commit", "machine"}
+    assert set(circumstances()) == {"finished", "commit", "machine"}
 
 
 def test_marks_reach_the_ledgers_file(folder):
