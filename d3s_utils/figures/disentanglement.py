@@ -51,7 +51,6 @@ def draw_streams(d3s: np.ndarray, images: pd.DataFrame, natural: np.ndarray, see
     above, below = (rng.permutation(len(own))[:columns] for own in (d3s, natural))
     titles = [f"{row.class_name}\n{row.background}" for row in images.iloc[above].itertuples()]
     pictures = [*d3s[above], *natural[below]]
-    titles += [""] * (len(pictures) - len(titles))
     return image_grid(pictures, titles, len(above), row_titles=["D3S", "natural,\nno labels"], side=1.35)
 
 
@@ -65,11 +64,11 @@ def plot_head_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def plot_penalty_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """What the penalty still sees on either side of the split, in percent of the most it saw; a mean of 20 steps."""
-    steps = history.dropna(subset=["fg_penalty"]) if "fg_penalty" in history else history.iloc[:0]
-    if steps.empty:
-        return nothing(ax, "no penalty")
+    steps = history.reindex(columns=["step", *SEEN]).dropna(subset=["fg_penalty"])
     most = steps[list(SEEN)].rolling(SMOOTH, min_periods=1).mean().abs().max(axis=None)
-    ax = _curves(steps.assign(**{side: 100 * steps[side] / (most or 1) for side in SEEN}), SEEN, ax)
+    if not most > 0:
+        return nothing(ax, "no penalty")
+    ax = _curves(steps.assign(**{side: 100 * steps[side] / most for side in SEEN}), SEEN, ax)
     ax.axhline(0, color=COLORS["chance"], linewidth=1)
     ax.set(xlabel="step", ylabel="dependence seen\n(% of the most)", ylim=(min(-4, ax.get_ylim()[0]), 104))
     return ax
@@ -88,12 +87,13 @@ def _curves(steps: pd.DataFrame, names: dict[str, str], ax: Axes | None) -> Axes
 def draw_training(histories: dict[str, pd.DataFrame]) -> Figure:
     """One row per method: the heads' accuracy at the left, the dependence the penalty sees at the right."""
     size = (9.6, 1.1 + 1.75 * len(histories))
-    figure, axes = plt.subplots(len(histories), 2, figsize=size, squeeze=False)
+    figure, axes = plt.subplots(len(histories), 2, figsize=size, squeeze=False, sharex="row")
     for (left, right), (method, history) in zip(axes, histories.items(), strict=True):
         plot_penalty_curves(history, right)
         plot_head_curves(history, left).set(title=method, ylabel="heads (%)", ylim=(50, 102), xlabel="")
         left.get_legend().remove()
-        right.set_xlabel("")
+        right.set(xlabel="", ylabel="seen (%)")
+    axes[0, 1].set_title("dependence seen, % of the most")
     for ax in axes[-1]:
         ax.set_xlabel("step")
     for column in axes.T:
@@ -113,7 +113,7 @@ def plot_head_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     palette = {worded(PART_NAMES[head]): color for head, color in PART_COLORS.items()}
     ax = dots(rows, "method", hue="head", palette=palette, ax=ax)
     ax.set(xlabel="accuracy of the jointly trained head (%)", title="What each part still knows of its own")
-    return legend_below(zoom(ax, rows), 2)
+    return legend_below(zoom(ax, rows), 1)
 
 
 def draw_maps(features: Features, images: pd.DataFrame, method: str) -> Figure:

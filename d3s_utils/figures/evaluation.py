@@ -75,7 +75,7 @@ def plot_training(histories: pd.DataFrame, ax: Axes | None = None) -> Axes:
     look = {
         "hue": "model",
         "style": "model",
-        "dashes": ["", (4, 1.5), (1, 1)] * len(models),
+        "dashes": (["", (4, 1.5), (1, 1)] * len(models))[: len(models)],
         "palette": _own(models),
     }
     sns.lineplot(histories, x="epoch", y="accuracy", ax=ax, estimator=None, alpha=0.8, legend=False, **look)

@@ -253,7 +253,8 @@ def bands(
     levels = [level for level in palette if level in set(table[hue])]
     look = {"marker": "o", "markersize": 7, "markeredgewidth": 0, "err_kws": {"alpha": 0.18, "linewidth": 0}}
     series = {"hue": hue, "hue_order": levels, "palette": palette, "legend": False}
-    sns.lineplot(_ends(table, value), x=x, y=value, ax=ax, **series, **AS_TABLED, **look)
+    rows = _ends(table.sort_values(x, kind="stable"), value)  # sorted by seaborn, the lows would come first
+    sns.lineplot(rows, x=x, y=value, sort=False, ax=ax, **series, **AS_TABLED, **look)
     return key(ax, {level: palette[level] for level in levels})
 
 
@@ -273,7 +274,7 @@ def zoom(ax: Axes, table: pd.DataFrame, step: int = 5) -> Axes:
     margin = 0.015 * (high - low)
     ax.set_xlim(low - margin, high + margin)
     if (low, high) != (0, 100):
-        ax.set_xlabel(f"{ax.get_xlabel()}\nthe axis runs from {low} to {high}")
+        ax.set_xlabel(f"{ax.get_xlabel()}, from {low} to {high}")
     return ax
 
 
