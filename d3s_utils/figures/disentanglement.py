@@ -112,7 +112,7 @@ def plot_head_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     rows = table.assign(head=[worded(PART_NAMES[head]) for head in table["head"]])
     palette = {worded(PART_NAMES[head]): color for head, color in PART_COLORS.items()}
     ax = dots(rows, "method", hue="head", palette=palette, ax=ax)
-    ax.set(xlabel="accuracy of the jointly trained head (%)", title="What each part still knows of its own")
+    ax.set(xlabel="accuracy of the head (%)", title="What each part still knows of its own")
     return legend_below(zoom(ax, rows), 1)
 
 
