@@ -233,7 +233,7 @@ def dots(
     if hue:
         levels = [level for level in palette if level in set(table[hue])]
         series, look = len(levels), {"hue": hue, "hue_order": levels, "palette": palette}
-    ax = new_axis(ax, height=0.9 + 0.4 * len(order))
+    ax = new_axis(ax, height=1.2 + 0.4 * len(order))
     where = {"x": value, "y": category, "order": order, "orient": "y", "ax": ax, "legend": False, **look}
     where["dodge"] = 0.6 * (1 - 1 / series) if series > 1 else False
     bars = {"linewidth": 5, "alpha": 0.35, "zorder": 1.5}
