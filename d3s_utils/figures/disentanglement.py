@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from d3s_utils.disentanglement.features import Features
 from d3s_utils.disentanglement.models import BACKBONE
-from d3s_utils.figures.shapes import COLORS, image_grid, interval_dots, legend_below, new_axis, panel, worded
+from d3s_utils.figures.shapes import (
+    COLORS,
+    dots,
+    image_grid,
+    key,
+    legend,
+    legend_below,
+    new_axis,
+    nothing,
+    worded,
+    zoom,
+)
 from d3s_utils.ground.run import headless
 from d3s_utils.ground.seeds import rng_for
 
 PART_COLORS = {"label": COLORS["foreground"], "background": COLORS["background"]}
 PART_NAMES = {"label": "class, from foreground features", "background": "{background}, from {background} features"}
+SEEN = {"fg_penalty": "{background} in foreground features", "bg_penalty": "class in {background} features"}
 SMOOTH = 20  # steps a curve is averaged over
+# Ten colours for the names of a map, which `MARKERS` support; those of backgrounds are not those of classes.
+CLASS_COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#6B6F76", "#000000"]
+CLASS_COLORS += ["#8C564B"]
+PLACE_COLORS = ["#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499"]
+PLACE_COLORS += ["#BBBBBB"]
+MARKERS = "osD^vP<X>p"
 
 
 def draw_streams(d3s: np.ndarray, images: pd.DataFrame, natural: np.ndarray, seed: int, columns: int = 8) -> Figure:
@@ -32,54 +51,55 @@ def draw_streams(d3s: np.ndarray, images: pd.DataFrame, natural: np.ndarray, see
     above, below = (rng.permutation(len(own))[:columns] for own in (d3s, natural))
     titles = [f"{row.class_name}\n{row.background}" for row in images.iloc[above].itertuples()]
     pictures = [*d3s[above], *natural[below]]
-    titles += [""] * (len(pictures) - len(titles))
-    return image_grid(pictures, titles, len(above), row_titles=["D3S", "natural"], side=1.35)
+    return image_grid(pictures, titles, len(above), row_titles=["D3S", "natural,\nno labels"], side=1.35)
 
 
 def plot_head_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Accuracy of the heads on the batches they learn from, as far as they learn, a running mean of 20 steps."""
-    ax = new_axis(ax)
-    steps = history.dropna(subset=["label_accuracy"])
-    for name, color in PART_COLORS.items():
-        if f"{name}_accuracy" not in steps:
-            continue  # a plain network learns the class alone
-        curve = steps[f"{name}_accuracy"].rolling(SMOOTH, min_periods=1).mean()
-        ax.plot(steps["step"], curve, color=color, label=worded(PART_NAMES[name]))
-    ax.set(xlabel="step", ylabel="accuracy on training batches (%)", ylim=(0, 102))
-    ax.set_title("The heads while learning")
-    ax.legend(loc="lower right")
-    return ax
+    names = {f"{part}_accuracy": name for part, name in PART_NAMES.items()}
+    ax = _curves(history.dropna(subset=["label_accuracy"]), names, ax)  # a plain network learns the class alone
+    ax.set(xlabel="step", ylabel="accuracy on training batches (%)", ylim=(0, 102), title="The heads while learning")
+    return legend(ax, "lower right")
 
 
 def plot_penalty_curves(history: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """What the penalty still sees on either side of the split, each in its own unit; a running mean of 20 steps."""
-    ax = new_axis(ax)
-    steps = history.dropna(subset=["fg_penalty"]) if "fg_penalty" in history else history.iloc[:0]
-    sides = (("fg_penalty", "{background} in foreground features"), ("bg_penalty", "class in {background} features"))
-    for (column, label), color in zip(sides, PART_COLORS.values(), strict=True):
-        if len(steps):
-            curve = steps[column].rolling(SMOOTH, min_periods=1).mean()
-            ax.plot(steps["step"], curve, color=color, label=worded(label))
+    """What the penalty still sees on either side of the split, in percent of the most it saw; a mean of 20 steps."""
+    steps = history.reindex(columns=["step", *SEEN]).dropna(subset=["fg_penalty"])
+    most = steps[list(SEEN)].rolling(SMOOTH, min_periods=1).mean().abs().max(axis=None)
+    if not most > 0:
+        return nothing(ax, "no penalty")
+    ax = _curves(steps.assign(**{side: 100 * steps[side] / most for side in SEEN}), SEEN, ax)
     ax.axhline(0, color=COLORS["chance"], linewidth=1)
-    ax.set(xlabel="step", ylabel="dependence seen")
+    ax.set(xlabel="step", ylabel="dependence seen\n(% of the most)", ylim=(min(-4, ax.get_ylim()[0]), 104))
+    return ax
+
+
+def _curves(steps: pd.DataFrame, names: dict[str, str], ax: Axes | None) -> Axes:
+    """The columns `names` of `steps` that exist as running means over the steps, in the colours of the two parts."""
+    ax = new_axis(ax)
+    for (column, name), color in zip(names.items(), PART_COLORS.values(), strict=True):
+        if column in steps:
+            curve = steps[column].rolling(SMOOTH, min_periods=1).mean()
+            sns.lineplot(x=steps["step"], y=curve, color=color, label=worded(name), legend=False, estimator=None, ax=ax)
     return ax
 
 
 def draw_training(histories: dict[str, pd.DataFrame]) -> Figure:
-    """One column per penalty: the heads' accuracy above, the dependence the penalty sees below."""
-    figure, axes = panel(len(histories), 2, width=3.6, height=2.9)
-    axes = axes.reshape(2, len(histories))
-    for column, (method, history) in enumerate(histories.items()):
-        plot_head_curves(history, axes[0, column]).set(title=method, xlabel="", ylim=(50, 102))
-        plot_penalty_curves(history, axes[1, column])
-        for row in range(2):
-            if column:
-                axes[row, column].set_ylabel("")
-            if axes[row, column].get_legend():
-                axes[row, column].get_legend().remove()
-    for row in range(2):
-        handles = axes[row, -1].get_legend_handles_labels()
-        axes[row, 0].legend(*handles, loc="lower right" if row == 0 else "upper right", fontsize=8)
+    """One row per method: the heads' accuracy at the left, the dependence the penalty sees at the right."""
+    size = (9.6, 1.1 + 1.75 * len(histories))
+    figure, axes = plt.subplots(len(histories), 2, figsize=size, squeeze=False, sharex="row")
+    for (left, right), (method, history) in zip(axes, histories.items(), strict=True):
+        plot_penalty_curves(history, right)
+        plot_head_curves(history, left).set(title=method, ylabel="heads (%)", ylim=(50, 102), xlabel="")
+        left.get_legend().remove()
+        right.set(xlabel="", ylabel="seen (%)")
+    axes[0, 1].set_title("dependence seen, % of the most")
+    for ax in axes[-1]:
+        ax.set_xlabel("step")
+    for column in axes.T:
+        handles, labels = max((ax.get_legend_handles_labels() for ax in column), key=lambda found: len(found[0]))
+        if handles:
+            column[-1].legend(handles, labels, loc="upper center", bbox_to_anchor=(0.45, -0.45), fontsize=10)
     return figure
 
 
@@ -89,13 +109,11 @@ def plot_head_accuracy(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         table: method, head ("label" or "background"), accuracy, low, high.
     """
-    ax = new_axis(ax, height=1.2 + 0.45 * table["method"].nunique())
-    for shift, (head, color) in zip((-0.13, 0.13), PART_COLORS.items(), strict=True):
-        rows = table[table["head"] == head]
-        interval_dots(rows, "method", ax=ax, color=color, label=worded(PART_NAMES[head]), shift=shift)
-    ax.set(xlabel="accuracy of the jointly trained head (%)", xlim=(min(80, table["low"].min() - 2), 100.5))
-    ax.set_title("What each part still knows of its own")
-    return legend_below(ax, 2)
+    rows = table.assign(head=[worded(PART_NAMES[head]) for head in table["head"]])
+    palette = {worded(PART_NAMES[head]): color for head, color in PART_COLORS.items()}
+    ax = dots(rows, "method", hue="head", palette=palette, ax=ax)
+    ax.set(xlabel="accuracy of the head (%)", title="What each part still knows of its own")
+    return legend_below(zoom(ax, rows), 1)
 
 
 def draw_maps(features: Features, images: pd.DataFrame, method: str) -> Figure:
@@ -107,30 +125,41 @@ def draw_maps(features: Features, images: pd.DataFrame, method: str) -> Figure:
         images: label, class_name, background_index and background of each row of `features`.
         method: whose features these are.
     """
-    figure, axes = panel(2, 2, width=4.4, height=3.9)
+    figure, axes = plt.subplots(2, 2, figsize=(8.8, 7.8))
     parts = {"foreground features": features.fg, "{background} features": features.bg}
-    for (name, part), (left, right) in zip(parts.items(), axes.reshape(2, 2), strict=True):
+    for row, (name, part) in zip(axes, parts.items(), strict=True):
         points = principal_axes(part)
-        plot_map(points, images["label"], images["class_name"], left)
-        plot_map(points, images["background_index"], images["background"], right)
-        left.set_title(worded(f"{name},\ncoloured by class"))
-        right.set_title(worded(f"{name},\ncoloured by {{background}}"))
-    for ax in axes[2:]:
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
-        ax.legend(**place, ncols=3, fontsize=8, markerscale=2, columnspacing=0.8)
+        plot_map(points, images["label"], images["class_name"], row[0])
+        plot_map(points, images["background_index"], images["background"], row[1], colors=PLACE_COLORS)
+        row[0].set_title(worded(f"{name},\ncoloured by class"))
+        row[1].set_title(worded(f"{name},\ncoloured by {{background}}"))
+    for above, below in axes.T:
+        above.get_legend().remove()
+        legend(below, "upper center", bbox_to_anchor=(0.5, -0.02), ncols=3, fontsize=9, columnspacing=0.8)
     figure.suptitle("No penalty, one backbone cut in two" if method == BACKBONE else f"With the penalty {method}")
     return figure
 
 
-def plot_map(points: np.ndarray, codes: pd.Series, names: pd.Series, ax: Axes | None = None) -> Axes:
-    """`points` (N, 2), coloured by their `codes`; in the legend stand the `names` of the first ten."""
+def plot_map(
+    points: np.ndarray,
+    codes: pd.Series,
+    names: pd.Series,
+    ax: Axes | None = None,
+    *,
+    colors: Sequence[str] = CLASS_COLORS,
+) -> Axes:
+    """`points` (N, 2), coloured and marked by their `codes`; the `names` of the first ten, the others in grey."""
     ax = new_axis(ax)
-    for code, name in names.groupby(codes).first().head(10).items():
-        chosen = points[(codes == code).to_numpy()]
-        ax.scatter(*chosen.T, s=9, color=plt.get_cmap("tab10")(code), label=name, linewidth=0, alpha=0.8)
-    ax.set(xticks=[], yticks=[])
-    ax.grid(False)
-    return ax
+    table = pd.DataFrame(points, columns=["x", "y"]).assign(code=codes.to_numpy())
+    names = names.groupby(codes).first().head(len(MARKERS))
+    palette, markers = (dict(zip(names.index, style, strict=False)) for style in (colors, MARKERS))
+    look = {"x": "x", "y": "y", "s": 16, "linewidth": 0, "legend": False, "ax": ax}
+    if len(others := table[~table["code"].isin(names.index)]):
+        sns.scatterplot(others, color=COLORS["chance"], alpha=0.35, **look)
+    marks = {"hue": "code", "palette": palette, "style": "code", "markers": markers}
+    sns.scatterplot(table[table["code"].isin(names.index)], alpha=0.8, **marks, **look)
+    ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+    return key(ax, dict(zip(names, colors, strict=False)), MARKERS, linestyle="none")
 
 
 def principal_axes(x: np.ndarray) -> np.ndarray:

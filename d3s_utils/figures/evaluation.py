@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from d3s_utils.evaluation.decomposition import PARTS
 from d3s_utils.evaluation.gaps import ZOO_MEAN
@@ -16,14 +18,19 @@ from d3s_utils.evaluation.predict import ImageSet
 from d3s_utils.evaluation.sets import D3S, NATURAL, SETS, UNIFORM
 from d3s_utils.figures.shapes import (
     COLORS,
+    MOST,
+    bands,
     chance_line,
+    dots,
     heatmap,
     image_grid,
-    interval_dots,
+    legend,
     legend_below,
+    name_points,
     new_axis,
     nothing,
     worded,
+    zoom,
 )
 from d3s_utils.ground.seeds import rng_for
 from d3s_utils.verification.rules import RULES
@@ -33,7 +40,7 @@ CURVES = {
     D3S: (SETS[D3S].shows, COLORS["d3s"]),
     f"{D3S}, unusual": ("D3S, unusual {backgrounds}", COLORS["uniform"]),
 }
-SET_COLORS = {UNIFORM: COLORS["natural"], D3S: COLORS["d3s"]}  # others: that of `COLORS["guide"]`
+SET_COLORS = dict.fromkeys(SETS, COLORS["guide"]) | {UNIFORM: COLORS["natural"], D3S: COLORS["d3s"]}
 PART_NAMES = {
     NATURAL: "natural images",
     "style": "generated style",
@@ -44,7 +51,7 @@ PART_NAMES = {
 PART_COLORS = {
     NATURAL: COLORS["natural"],
     "style": COLORS["guide"],
-    "background": COLORS["background"],
+    "background": COLORS["uniform"],
     "labels": COLORS["verified"],
     D3S: COLORS["d3s"],
 }
@@ -52,25 +59,36 @@ PART_COLORS = {
 
 def draw_two_kinds(natural: ImageSet, d3s: ImageSet, key: Sequence[object], columns: int = 10) -> Figure:
     """A picture of each of the first classes, drawn by `key`: natural images above, D3S below."""
-    rows = []
+    pictures, titles = [], []
     for images in (natural, d3s):
         mixed = images.table.sample(frac=1, random_state=rng_for(*key, "examples"))
         chosen = mixed.groupby("label").head(1).sort_values("label").head(columns)
-        rows.append(images.load(list(chosen["image_id"])))
-    return image_grid([picture for row in rows for picture in row], columns=len(rows[0]), row_titles=["natural", "D3S"])
+        pictures += list(images.load(list(chosen["image_id"])))
+        titles += ["\n".join(filter(pd.notna, [row.class_name, row.background])) for row in chosen.itertuples()]
+    return image_grid(pictures, titles, len(pictures) // 2, row_titles=["natural", "D3S"])
 
 
 def plot_training(histories: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy on the augmented natural training images, epoch by epoch, one line per model."""
-    ax = new_axis(ax)
-    for model, rows in histories.groupby("model", sort=False):
-        ax.plot(rows["epoch"], rows["accuracy"], "o-", markersize=4, label=model)
-    ax.set(
-        xlabel="epoch", ylabel="accuracy while training (%)", ylim=(0, 100), title="The zoo learns its natural images"
-    )
+    """Accuracy on the augmented natural training images, epoch by epoch, one line per model, named at its end."""
+    models = list(histories["model"].unique())
+    ax = new_axis(ax, height=max(4.2, 1.2 + 0.19 * len(models)))
+    look = {
+        "hue": "model",
+        "style": "model",
+        "dashes": (["", (4, 1.5), (1, 1)] * len(models))[: len(models)],
+        "palette": _own(models),
+    }
+    sns.lineplot(histories, x="epoch", y="accuracy", ax=ax, estimator=None, alpha=0.8, legend=False, **look)
+    ax.set(xlabel="epoch", ylabel="accuracy while training (%)", title="The zoo learns its natural images")
+    ax.set_ylim(min(90, histories["accuracy"].min() - 3), 101)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(loc="lower right", ncols=2)
-    return ax
+    last = histories.groupby("model", sort=False).tail(1)
+    return name_points(ax, last["epoch"].to_numpy(), last["accuracy"].to_numpy(), list(last["model"]))
+
+
+def _own(models: Sequence[str]) -> dict[str, str]:
+    """A colour of the house for each model, in turn; ink for the mean of all."""
+    return {name: COLORS["ink"] if name == ZOO_MEAN else f"C{number % 8}" for number, name in enumerate(models)}
 
 
 def plot_natural_against_d3s(gaps: pd.DataFrame, accuracies: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -80,28 +98,30 @@ def plot_natural_against_d3s(gaps: pd.DataFrame, accuracies: pd.DataFrame, ax: A
         gaps: see `gaps.gap_table`.
         accuracies: see `gaps.accuracy_table` by model and dataset, for the whiskers.
     """
-    ax = new_axis(ax, width=6.4, height=5.6)
-    ax.plot([0, 100], [0, 100], color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
-    ax.text(52, 54, "no loss", rotation=45, rotation_mode="anchor", transform_rotates_text=True, fontsize=9)
-    ends = accuracies.pivot(index="model", columns="dataset", values=["low", "high"])
-    for number, row in enumerate(gaps.itertuples()):
-        color = COLORS["ink"] if row.model == ZOO_MEAN else f"C{number % 8}"
-        low, high = (ends.loc[row.model, end] for end in ("low", "high"))
-        ax.hlines(row.d3s, low["natural"], high["natural"], color=color, alpha=0.35, linewidth=4)
-        ax.vlines(row.natural, low["d3s"], high["d3s"], color=color, alpha=0.35, linewidth=4)
-        ax.plot(row.natural, row.d3s, "o", color=color, label=row.model)
-    ax.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", title="At home and elsewhere")
-    ax.set(xlabel="accuracy on held-out natural images (%)", ylabel="accuracy on D3S (%)")
-    ax.legend(loc="upper left")
-    return ax
+    ax = new_axis(ax, height=max(5.2, 1.2 + 0.19 * len(gaps)))
+    ends = accuracies.pivot(index="model", columns="dataset", values=["low", "high"]).loc[gaps["model"]]
+    colors = list(_own(gaps["model"]).values())
+    sns.scatterplot(gaps, x="natural", y="d3s", hue="model", palette=colors, s=60, legend=False, ax=ax, zorder=3)
+    whiskers = {"color": colors, "alpha": 0.35, "linewidth": 4}
+    ax.hlines(gaps["d3s"], ends["low", "natural"], ends["high", "natural"], **whiskers)
+    ax.vlines(gaps["natural"], ends["low", "d3s"], ends["high", "d3s"], **whiskers)
+    ax.axline((0, 0), slope=1, color=COLORS["chance"], linestyle=(0, (4, 3)), linewidth=1.4, zorder=1)
+    low, high = (
+        5 * np.floor(ends["low", "natural"].min() / 5) - 5,
+        min(100, 5 * np.ceil(ends["high", "natural"].max() / 5)),
+    )
+    ax.set(xlim=(low, high), ylim=(0, 100), title="At home and elsewhere (dashes: no loss)")
+    ax.set(
+        xlabel=f"accuracy on held-out natural images (%), from {low:.0f} to {high:.0f}", ylabel="accuracy on D3S (%)"
+    )
+    return name_points(ax, gaps["natural"].to_numpy(), gaps["d3s"].to_numpy(), list(gaps["model"]))
 
 
 def plot_gaps(gaps: pd.DataFrame, ax: Axes | None = None, *, target: float | None = None) -> Axes:
     """Points lost from natural images to D3S, the greatest loss on top; `target` is drawn as a line."""
     rows = gaps.sort_values("gap", ascending=False, kind="stable")
-    ax = interval_dots(rows, "model", "gap", ax=ax, color=COLORS["d3s"])
-    for position, gap in enumerate(rows["gap"]):
-        ax.annotate(f"{gap:.1f}", (gap, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=10)
+    rows = rows.assign(model=[f"{row.model}  {row.gap:.1f}" for row in rows.itertuples()])
+    ax = dots(rows, "model", "gap", ax=ax, palette=COLORS["d3s"])
     if target is not None:
         chance_line(ax, target, "target", axis="x")
     ax.set(
@@ -117,32 +137,29 @@ def plot_by_background(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         table: dataset, background, accuracy, low, high.
     """
     order = table[table["dataset"] == D3S].sort_values("accuracy", ascending=False)["background"]
-    ax = new_axis(ax, height=0.9 + 0.4 * len(order))
-    known = table.dropna(subset="background")
-    names = [name for name in SETS if name in {UNIFORM, D3S, *known["dataset"]}]
-    for shift, name in zip(np.linspace(-0.15, 0.15, len(names)), names, strict=True):
-        rows = known[known["dataset"] == name].set_index("background").reindex(order).reset_index()
-        how = {"color": SET_COLORS.get(name, COLORS["guide"]), "label": SETS[name].shows, "shift": shift}
-        if rows["accuracy"].notna().any():
-            interval_dots(rows, "background", ax=ax, **how)
-    ax.set(
-        xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100), title=worded("Some {backgrounds} are harder than others")
-    )
-    ax.legend(loc="lower right")
-    return ax
+    rows = table[table["dataset"].isin(SETS) & table["background"].isin(order)]
+    rows = rows.set_index("background").loc[order].reset_index()
+    rows["dataset"] = [SETS[name].shows for name in rows["dataset"]]
+    palette = {SETS[name].shows: color for name, color in SET_COLORS.items()}
+    ax = dots(rows, "background", hue="dataset", palette=palette, ax=ax)
+    ax.set(xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100))
+    ax.set_title(worded("Some {backgrounds} are harder than others"))
+    return legend_below(ax)
 
 
 def plot_class_gaps(gaps: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Each class on natural images and on D3S (mean of the zoo), joined by what it loses; the greatest loss on top."""
-    rows = gaps.sort_values("gap", ascending=False, kind="stable").reset_index(drop=True)
-    ax = new_axis(ax, height=0.9 + 0.4 * len(rows))
-    ax.hlines(rows.index, rows["d3s"], rows["natural"], color=COLORS["chance"], linewidth=2)
-    ax.plot(rows["natural"], rows.index, "o", color=COLORS["natural"], label="natural images")
-    ax.plot(rows["d3s"], rows.index, "o", color=COLORS["d3s"], label="D3S")
-    ax.set_yticks(rows.index, rows["class_name"])
-    ax.set(xlabel="accuracy, mean of the zoo (%)", xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    """Each class on natural images and on D3S (mean of the zoo), the greatest loss on top.
+
+    The bar at D3S is the 95 % interval of the loss.
+    """
+    rows = gaps.sort_values("gap", ascending=False, kind="stable")
+    lost = rows.assign(low=rows["natural"] - rows["high"], high=rows["natural"] - rows["low"], accuracy=rows["d3s"])
+    kept = rows.assign(low=rows["natural"], high=rows["natural"], accuracy=rows["natural"])
+    palette = {"natural images": COLORS["natural"], "D3S, with the interval of the loss": COLORS["d3s"]}
+    table = pd.concat([side.assign(shown=name) for name, side in zip(palette, (kept, lost), strict=True)])
+    ax = dots(table, "class_name", hue="shown", palette=palette, ax=ax)
+    ax.set(xlabel="accuracy, mean of the zoo (%)", xlim=(0, 101))
     ax.set_title(worded("Which classes rest on their {background}?"))
-    ax.grid(False, axis="y")
     return legend_below(ax)
 
 
@@ -154,19 +171,21 @@ def plot_cells(cells: pd.DataFrame, usual: pd.Series, ax: Axes | None = None) ->
         usual: class name to background; may be empty.
     """
     ax = heatmap(cells, ax=ax, label="accuracy on D3S, mean of the zoo (%)")
-    for position, name in enumerate(cells.index):
+    framed = len(usual) and len(cells) <= MOST
+    for position, name in enumerate(cells.index if framed else ()):
         if usual.get(name) in cells.columns:
-            corner = (cells.columns.get_loc(usual[name]) - 0.5, position - 0.5)
-            ax.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor=COLORS["d3s"], linewidth=2.5))
-    title = "At home (framed) and elsewhere" if len(usual) else worded("Every class on every {background}")
-    ax.set(title=title, xlabel="", ylabel="")
+            corner = (cells.columns.get_loc(usual[name]), position)
+            ax.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=COLORS["d3s"], linewidth=2.5))
+    ax.set_title("At home (framed) and elsewhere" if framed else worded("Every class on every {background}"))
     return ax
 
 
 def plot_confusion(counts: pd.DataFrame, ax: Axes | None = None, *, title: str, xlabel: str = "guess") -> Axes:
-    """Percent of each row's guesses, rows as they come."""
-    ax = heatmap(counts, ax=ax, vmax=max(1.0, np.nanmax(counts.to_numpy())), label="share of the guesses (%)")
-    ax.set(title=title, xlabel=xlabel, ylabel="")
+    """Percent of each row's guesses, rows as they come; colours spread the small shares."""
+    norm = PowerNorm(0.5, 0, max(1.0, np.nanmax(counts.to_numpy())))
+    ax = heatmap(counts, ax=ax, norm=norm, label="share of the guesses (%)")
+    rows = worded("{background} shown") if counts.index.name == "background" else "class shown"
+    ax.set(title=title, xlabel=xlabel, ylabel=", ".join(filter(None, [rows, ax.get_ylabel()])))
     return ax
 
 
@@ -174,13 +193,10 @@ def plot_background_pull(pull: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How many of the mistakes name the class that lives on the background shown."""
     if pull.empty:
         return nothing(ax, "nobody knows where these photographs were taken, so no class has a home")
-    ax = interval_dots(pull, "model", "share", ax=ax, color=COLORS["background"])
+    ax = dots(pull, "model", "share", ax=ax, palette=COLORS["background"])
     chance_line(ax, pull["chance"].iloc[0], axis="x")
-    ax.set(
-        xlabel="mistakes that name the class at home there (%)",
-        xlim=(0, 100),
-        title=worded("Do mistakes follow the {background}?"),
-    )
+    ax.set(xlabel="mistakes that name the class at home there (%)", xlim=(0, 100))
+    ax.set_title(worded("Do mistakes follow the {background}?"))
     return ax
 
 
@@ -190,16 +206,15 @@ def plot_habit_curve(curve: pd.DataFrame, ax: Axes | None = None, *, model: str 
     Args:
         curve: see `gaps.habit_curve`.
     """
-    ax = new_axis(ax)
-    for images, rows in curve.groupby("images", sort=False):
-        label, color = CURVES[images]
-        ax.fill_between(rows["habit"], rows["low"], rows["high"], color=color, alpha=0.18, linewidth=0)
-        ax.plot(rows["habit"], rows["accuracy"], "o-", color=color, label=worded(label))
+    names = {images: worded(label) for images, (label, _) in CURVES.items()}
+    palette = {names[images]: color for images, (_, color) in CURVES.items()}
+    ax = bands(
+        curve.assign(images=curve["images"].map(names)), "habit", "accuracy", hue="images", palette=palette, ax=ax
+    )
     ax.set(xlabel=worded("how often a class is on its usual {background} while training"), ylabel="accuracy (%)")
-    ax.set(ylim=(0, 100))
-    ax.set(xticks=sorted(curve["habit"].unique()), title=f"What a habit costs {f'({model})' if model else ''}".strip())
-    ax.legend(loc="lower left")
-    return ax
+    ax.set(ylim=(0, 100), xticks=sorted(curve["habit"].unique()))
+    ax.set_title(f"What a habit costs {f'({model})' if model else ''}".strip())
+    return legend(ax, "lower left")
 
 
 def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -209,32 +224,21 @@ def plot_decomposition(parts: pd.DataFrame, ax: Axes | None = None) -> Axes:
         parts: see `decomposition.of_order`, the rows of one model and one order.
     """
     ax = new_axis(ax)
-    rows = parts.set_index("part")
-    level = rows.loc["natural", "points"]
-    for position, (part, row) in enumerate(rows.iterrows()):
-        drop = part in PARTS
-        bottom, height = (level - row["points"], row["points"]) if drop else (0, row["points"])
-        if not np.isfinite(height):
-            ax.text(position, level, "not known", ha="center", va="bottom", fontsize=10)
-            continue
-        ax.bar(position, height, bottom=bottom, width=0.62, color=PART_COLORS[part], alpha=0.9)
-        end = bottom if drop else height
-        spread = [[max(0.0, row["points"] - row["low"])], [max(0.0, row["high"] - row["points"])]]
-        ax.errorbar(
-            position, end, yerr=spread[::-1] if drop else spread, color=COLORS["ink"], linewidth=1.6, fmt="none"
-        )
-        text = f"{0.0 - round(height, 1):+.1f}" if drop else f"{height:.1f}"
-        ax.annotate(
-            text,
-            (position + 0.06, max(bottom, end, bottom + height)),
-            xytext=(0, 10),
-            textcoords="offset points",
-            ha="left",
-        )
-        if drop:
-            ax.plot([position - 0.69, position + 0.31], [level, level], color=COLORS["chance"], linewidth=1)
-            level = bottom
-    ax.set_xticks(range(len(rows)), [worded(PART_NAMES[part]).replace(" ", "\n") for part in rows.index])
+    rows = parts.reset_index(drop=True)
+    drop, points = rows["part"].isin(PARTS), rows["points"].fillna(0)
+    after = points.iloc[0] - points.where(drop, 0).cumsum()  # the level a part leaves behind
+    top = after.where(drop, points)
+    ax.bar(rows.index, points, 0.62, top.where(drop, 0), color=[PART_COLORS[part] for part in rows["part"]])
+    spread = np.clip([rows["points"] - rows["low"], rows["high"] - rows["points"]], 0, None)
+    spread = np.where(drop, spread[::-1], spread)
+    ax.errorbar(rows.index, top, yerr=spread, color=COLORS["ink"], linewidth=1.6, fmt="none")
+    ax.hlines(after[:-1], rows.index[:-1] + 0.31, rows.index[1:] - 0.31, color=COLORS["chance"], linewidth=1)
+    high = np.maximum(top + np.nan_to_num(spread[1]), top + points.where(drop, 0))
+    for x, (row, loss) in enumerate(zip(rows.itertuples(), drop, strict=True)):
+        text = f"{0.0 - round(row.points, 1):+.1f}" if loss else f"{row.points:.1f}"
+        text = text if np.isfinite(row.points) else "not known"
+        ax.annotate(text, (x, high[x]), (0, 4), textcoords="offset points", ha="center")
+    ax.set_xticks(rows.index, [worded(PART_NAMES[part]).replace(" ", "\n") for part in rows["part"]])
     ax.set(ylabel="accuracy (%)", ylim=(0, 105), title="Where the accuracy goes (mean of the zoo, both orders)")
     ax.grid(False, axis="x")
     return ax
@@ -246,35 +250,31 @@ def plot_two_by_two(cells: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Args:
         cells: see `decomposition.two_by_two`, the rows of one model.
     """
-    known = cells.dropna(subset=["accuracy"])
-    if len(known) < len(cells):
+    if cells["accuracy"].isna().any():
         return nothing(ax, worded("nobody knows the {background} of these natural images, so the four do not exist"))
-    ax = new_axis(ax, width=5.6)
-    for style, color, shift in (("natural", COLORS["natural"], -0.02), ("generated", COLORS["d3s"], 0.02)):
-        rows = known[known["style"] == style].set_index("background").loc[["habitual", "uniform"]]
-        spread = np.clip([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0, None)
-        ax.errorbar(np.arange(2) + shift, rows["accuracy"], yerr=spread, fmt="o-", color=color, label=f"{style} images")
+    palette = {"natural images": COLORS["natural"], "generated images": COLORS["d3s"]}
+    rows = cells.assign(style=cells["style"] + " images", side=cells["background"].eq("uniform").astype(int))
+    ax = bands(rows, "side", "accuracy", hue="style", palette=palette, ax=new_axis(ax, width=5.6))
     ax.set_xticks(range(2), [worded("{background} as usual for the class"), worded("any {background} alike")])
-    ax.set(xlim=(-0.3, 1.3), ylim=(0, 102), ylabel="accuracy, mean of the zoo (%)")
+    ax.set(xlim=(-0.3, 1.3), ylim=(0, 102), ylabel="accuracy, mean of the zoo (%)", xlabel="")
     ax.set_title(worded("Style and {background}, each alone and both"))
-    ax.legend(loc="lower left")
-    return ax
+    return legend(ax, "lower left")
 
 
 def plot_rules(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "") -> Axes:
     """Zoo accuracy on the images that each acceptance rule keeps; the number kept stands beside the rule."""
     titles = {name: rule.title for name, rule in RULES.items()}
     rows = table.assign(name=[f"{titles.get(row.rule, row.rule)}, n = {row.n}" for row in table.itertuples()])
-    ax = interval_dots(rows, "name", ax=ax, color=COLORS["verified"])
-    ax.set(xlabel="accuracy on D3S, mean of the zoo (%)", xlim=(0, 100))
+    ax = dots(rows, "name", ax=ax, palette=COLORS["verified"])
+    ax.set_xlabel("accuracy on D3S, mean of the zoo (%)")
     ax.set_title("Does the rule of acceptance matter?" + (f"\nvotes of {voters}" if voters else ""))
-    return ax
+    return zoom(ax, rows)
 
 
 AUDIT_PARTS = {
-    "candidate": "candidates: every model wrong",
-    "audit": "audit: a sample of the rest",
-    "presumed": "the rest, had it not been asked about",
+    "candidate": "no model is right: all asked about",
+    "audit": "some model is right: a sample",
+    "presumed": "some model is right: not in the sample",
 }
 
 
@@ -285,8 +285,8 @@ def plot_audit(table: pd.DataFrame, ax: Axes | None = None, *, voters: str = "")
         table: see `verdict_errors.audit`.
     """
     names = [f"{AUDIT_PARTS[row.part]}\n{row.share:.0f} % of the images" for row in table.itertuples()]
-    ax = interval_dots(table.assign(name=names), "name", "error", ax=ax, color=COLORS["verified"])
-    ax.get_figure(root=True).set_size_inches(6.4, 2.6)
+    ax = new_axis(ax, height=2.6)
+    dots(table.assign(name=names), "name", "error", ax=ax, palette=COLORS["verified"])
     ax.tick_params(axis="y", labelsize=9)
     ax.set(xlabel="images refused (%)", xlim=(0, None))
     ax.set_title("Is the rest as good as presumed?" + (f"\nvotes of {voters}" if voters else ""))

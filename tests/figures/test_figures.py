@@ -86,7 +86,7 @@ def test_a_heatmap_writes_its_numbers_where_they_belong():
     frame = pd.DataFrame([[10.2, np.nan], [99.6, 0.0]], index=["daisy", "teapot"], columns=["in snow", "in sand"])
     ax = figures.heatmap(frame)
     written = {text.get_position(): text.get_text() for text in ax.texts}
-    assert written == {(0, 0): "10", (0, 1): "100", (1, 1): "0"}
+    assert written == {(0.5, 0.5): "10", (0.5, 1.5): "100", (1.5, 1.5): "0"}
 
 
 @pytest.mark.parametrize("axis", ["x", "y"])
