@@ -17,6 +17,7 @@ from d3s_utils.ground.claims import Mark
 from d3s_utils.ground.files import read_table
 
 BEYOND = 0.975  # of 95 % on both sides
+FEWEST = 3  # runs from which an interval may be made; two say nearly nothing
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Spread:
     def knows(self, id: str) -> bool:
         """Whether a claim of this one's family was measured."""
         return bool((self.table.index.map(family) == family(id)).any())
+
+    def runs(self, id: str) -> int:
+        """How many runs the spread of a claim's family rests on."""
+        return int(self.table.loc[self.table.index.map(family) == family(id), "seeds"].max()) if self.knows(id) else 0
 
     def of(self, id: str) -> tuple[float, float]:
         """Standard deviation of a claim over training seeds, and the degrees of freedom behind it.
@@ -76,7 +81,7 @@ def with_training_seeds(claims: pd.DataFrame, spread: Spread | None) -> pd.DataF
 
 
 def _widened(row: dict, spread: Spread) -> dict:
-    if pd.isna(row["measured"]) or not spread.knows(row["id"]):
+    if pd.isna(row["measured"]) or spread.runs(row["id"]) < FEWEST:
         return row
     half, middle = spread.half(row["id"]), row["measured"]
     ends = [middle if pd.isna(row[end]) else row[end] for end in ("ci_low", "ci_high")]

@@ -46,6 +46,7 @@ def test_percentages_stay_within_their_range_and_rows_of_no_known_spread_as_they
     other = ledger(40, 3, Mark("at most", 45.6), id="other")
     pd.testing.assert_frame_equal(with_training_seeds(other, spread_of(2.0)), other)
     assert with_training_seeds(other, None) is other
+    pd.testing.assert_frame_equal(with_training_seeds(other, spread_of(2.0, seeds=2, id="other")), other)
 
 
 def test_a_number_without_interval_gets_that_of_the_seeds_and_one_that_was_not_measured_none():
