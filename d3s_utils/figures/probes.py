@@ -119,22 +119,29 @@ def plot_strongest(leak: pd.DataFrame, others: pd.DataFrame | None = None, ax: A
     way = 100 / (100 - rows["chance"])
     ends = {end: way * (rows[end] - rows["chance"]) for end in ("low", "high")}
     rows, methods = rows.assign(**ends), list(rows["method"].unique())
-    ax = new_axis(ax, height=1.5 + 0.42 * len(methods))
+    ax = new_axis(ax, width=9.6, height=2.0 + 0.42 * len(methods))
     for direction, color, shift in zip(LEAKS, (COLORS["foreground"], COLORS["background"]), (-0.17, 0.17), strict=True):
         own = rows[rows["direction"] == direction].set_index("method").reindex(methods).reset_index()
         interval_dots(own, "method", "share", ax=ax, color=color, label=direction_name(direction), shift=shift)
         if others is not None and len(others):
             seen = others[(others["direction"] == direction) & others["method"].isin(methods)]
             style = {"markerfacecolor": "none", "markeredgecolor": color, "color": "none", "markersize": 4}
-            label = f"{others['training_seed'].nunique()} training seeds"
+            label = f"each of {others['training_seed'].nunique()} training seeds"
             ax.plot(seen["share"], seen["method"].map(methods.index) + shift, "o", label=label, zorder=1, **style)
-        for row, (x, probe) in enumerate(zip(own["high"], own["probe"], strict=True)):
+        ends = (
+            own["high"]
+            if others is None or others.empty
+            else own["high"].clip(
+                lower=own["method"].map(others[others["direction"] == direction].groupby("method")["share"].max())
+            )
+        )
+        for row, (x, probe) in enumerate(zip(ends, own["probe"], strict=True)):
             if isinstance(probe, str):
                 ax.annotate(PROBE_NAMES[probe], (x, row + shift), (6, 0), textcoords="offset points", va="center",
                             fontsize=8, color=COLORS["ink"])  # fmt: skip
     chance_line(ax, 0, axis="x")
     ax.set(xlabel="leak, of the way from chance to 100 % (%)", xlim=(-12, 118), title="What the strongest probe finds")
-    return legend_below(ax)
+    return legend_below(ax, 2)
 
 
 def draw_strength(curve: pd.DataFrame) -> Figure:
