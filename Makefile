@@ -63,7 +63,7 @@ why: $(READY)  ## what has changed since a notebook last ran (NB=05), or since e
 	@$(RUN) $(or $(NB),$(NUMBERS)) --why $(WITH)
 
 test: $(READY)  ## the tests, the six notebooks under the smoke profile among them
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 smoke:  ## the whole path on a handful of images: nothing it measures means anything
 	@$(MAKE) all PROFILE=smoke

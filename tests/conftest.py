@@ -10,9 +10,17 @@ from d3s_utils.ground.seeds import seed_for
 CAPTION_WORDS = 24  # tokens a prompt of the toy model may have
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Files marked slow come first: where several workers share the tests, none is left with a long one at the end."""
+    """Files marked slow come first, and where several workers share the tests, each file is one worker's alone.
+
+    So none is left with a long file at the end. The files marked `ray` are one worker's together: two clusters that
+    start at once on two cores keep each other from starting in time.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        group = "ray" if item.get_closest_marker("ray") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from d3s_utils.ground import paths
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 SMALL = (
     "generator.size=32 generator.dtype=float32 generator.steps=8 generator.batch_size=4 dataset.shard_size=4 "
@@ -16,7 +16,7 @@ SMALL = (
     "device=cpu threads=1"
 )
 # Ray runs its workers at nice 15, which starves them on a machine shared by others.
-RAY = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
+RAY = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600"}
 
 
 def test_two_workers_train_one_split_and_a_dead_one_is_made_up_for(tiny_checkpoint, tmp_path):

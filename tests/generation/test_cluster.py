@@ -14,7 +14,7 @@ from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 SMALL = (
     "generator.size=32 generator.dtype=float32 generator.steps=8 generator.batch_size=4 dataset.shard_size=4 "
@@ -24,7 +24,7 @@ SMALL = (
 
 
 # Ray runs its workers at nice 15, which starves them on a machine shared by others.
-RAY = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
+RAY = {"RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600"}
 
 
 def run_in(folder, checkpoint, more=""):
@@ -55,8 +55,19 @@ from d3s_utils.ground.profile import load_profile
 from d3s_utils.ground.run import Run
 from d3s_utils.generation.world import open_world
 
-nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 10**8})
-doomed, other = (nodes.add_node(num_cpus=1, object_store_memory=10**8) for _ in range(2))
+def started(start, **options):
+    # Ray gives each node 30 s to start, which a busy machine may not keep
+    for attempt in range(10):
+        try:
+            return start(**options, object_store_memory=10**8)
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    raise SystemExit("Ray did not start in ten attempts")
+
+nodes = Cluster(initialize_head=False)
+head = started(nodes.add_node, num_cpus=0)
+doomed, other = (started(nodes.add_node, num_cpus=1) for _ in range(2))
 ray.init(address=nodes.address, log_to_driver=False, logging_level="ERROR")
 lines = []
 
