@@ -48,8 +48,12 @@ class Spread:
         return max(float(kin["sd"].get(id, 0.0)), float(pooled)), float(freedom.sum())
 
     def half(self, id: str) -> float:
-        """Half of the 95 % interval of a claim that training seeds alone would give it: Student's t times `of`."""
-        deviation, freedom = self.of(id)
+        """Half of the 95 % interval that training seeds alone would give a claim: Student's t times its deviation.
+
+        Its own where it was measured, with the few degrees of freedom it has; else that of its family, see `of`.
+        """
+        own = self.table.loc[id] if id in self.table.index else None
+        deviation, freedom = self.of(id) if own is None else (float(own["sd"]), float(own["seeds"] - 1))
         return 0.0 if deviation == 0 else float(stdtrit(freedom, BEYOND)) * deviation
 
 

@@ -22,7 +22,8 @@ from d3s_utils.ground.files import read_table, write_table, write_text
 from d3s_utils.notebook.circumstances import machine as processor
 
 # Tables of every run that figures and sentences show beside the reader's own run.
-KEPT = ("04_disentanglement_training_heads", "05_disentanglement_probe_directions", "05_disentanglement_probe_leak")
+DIRECTIONS = "05_disentanglement_probe_directions"
+KEPT = ("04_disentanglement_training_heads", DIRECTIONS, "05_disentanglement_probe_leak")
 
 
 def measure(runs: Sequence[Path]) -> pd.DataFrame:
@@ -41,10 +42,18 @@ def measure(runs: Sequence[Path]) -> pd.DataFrame:
     known = [seed for seed in map(training_seed, runs) if seed is not None]
     if len(set(known)) < len(known):
         raise D3SError(f"Two runs were trained with the same seed ({known}); runs must differ in training_seed.")
-    ledgers = [read_table(run / "claims.csv").set_index("id")["measured"] for run in runs]
+    ledgers = [pd.concat([read_table(run / "claims.csv").set_index("id")["measured"], readings(run)]) for run in runs]
     values = pd.concat(ledgers, axis=1, join="inner").dropna().astype(float)
     rows = {"seeds": len(runs), "mean": values.mean(axis=1), "sd": values.std(axis=1, ddof=1)}
     return pd.DataFrame(rows | {"min": values.min(axis=1), "max": values.max(axis=1)}).rename_axis("id").reset_index()
+
+
+def readings(run: Path) -> pd.Series:
+    """What every probe reads of every method, by ids of the families of the paper's four numbers; empty without it."""
+    path = run / "tables" / f"{DIRECTIONS}.csv"
+    table = read_table(path) if path.is_file() else pd.DataFrame(columns=["direction", "method", "probe", "accuracy"])
+    ids = table["direction"] + "/" + table["method"] + ", " + table["probe"]
+    return pd.Series(table["accuracy"].to_numpy(float), ids)
 
 
 def training_seed(run: Path) -> int | None:
