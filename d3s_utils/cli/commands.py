@@ -36,7 +36,7 @@ def report(profile: str, overrides: str) -> None:
 
 def pdf(profile: str, overrides: str) -> None:
     from d3s_utils.ground.profile import load_profile
-    from d3s_utils.notebook.paper import print_pages
+    from d3s_utils.notebook.pdf import print_pages
 
     for path in print_pages(paths.outputs() / load_profile(profile, overrides).name):
         print(path)

@@ -24,7 +24,7 @@ from d3s_utils.ground.squares import patch_side
 
 
 @dataclass(frozen=True)
-class Wish:
+class Request:
     """What is asked for.
 
     Attributes:
@@ -48,7 +48,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Sketch:
-    """What came of a wish.
+    """What came of a request.
 
     Attributes:
         row: as one of the manifest, without image_id and hash.
@@ -66,7 +66,7 @@ class Sketch:
 
 
 class Sketcher:
-    """Draws what is wished for in a run; the generator is loaded for the first wish and stays."""
+    """Draws what is asked for in a run; the generator is loaded for the first request and stays."""
 
     def __init__(self, profile: Profile, world: World):
         # A batch of one, or the networks would fill up a whole tile beside the one image.
@@ -74,49 +74,49 @@ class Sketcher:
         self.world = world
         self.generator = functools.cache(lambda: load_generator(self.profile))
 
-    def __call__(self, wish: Wish, shown: int = 6) -> Sketch:
+    def __call__(self, request: Request, shown: int = 6) -> Sketch:
         """Draw it; about `shown` steps are kept.
 
         Raises:
             D3SError: the run has no such class or background, a number is out of its range, or the generator cannot
                 be loaded.
         """
-        row = self.row(wish)
+        row = self.row(request)
         rows = row.to_frame().T
         guides = guides_for(rows, self.world.photos, self.world.backgrounds)
-        settings = replace(self.profile.generator, strength=wish.strength, guidance=wish.guidance)
+        settings = replace(self.profile.generator, strength=request.strength, guidance=request.guidance)
         watched = Watched(self.generator(), shown)
         image = draw(watched.generator, rows, guides, self.world.photos, settings)[0]
         return Sketch(row, guides[0], image, watched.pictures(image), tuple(watched.taken))
 
-    def row(self, wish: Wish) -> pd.Series:
-        """What the wish says as a row of the manifest: the first natural val image and background picture there are."""
+    def row(self, request: Request) -> pd.Series:
+        """The request as a row of the manifest, with the first natural val image and background picture there are."""
         world, kind = self.world, self.world.recipe.guide
-        classes = world.classes[world.classes["class_name"] == wish.class_name]
-        if classes.empty or wish.background not in world.backgrounds.names:
-            raise D3SError(f"This run draws no {wish.class_name} {wish.background}.")
+        classes = world.classes[world.classes["class_name"] == request.class_name]
+        if classes.empty or request.background not in world.backgrounds.names:
+            raise D3SError(f"This run draws no {request.class_name} {request.background}.")
         least = 1 / self.profile.generator.steps
-        if not (least <= wish.strength <= 1 and 0 < wish.scale <= 1 and min(wish.left, wish.top) >= 0):
+        if not (least <= request.strength <= 1 and 0 < request.scale <= 1 and min(request.left, request.top) >= 0):
             raise D3SError(f"strength must be in {least:.2f} to 1, scale in (0, 1], left and top at least 0.")
         photos, empty = world.photos.table("val"), world.backgrounds.table("val")
         own = classes.iloc[0]
         definition = own["definition"] if self.profile.generator.definition else None
         size = world.photos.size
-        free = size - patch_side(size, wish.scale)
+        free = size - patch_side(size, request.scale)
         return pd.Series(
             {
                 "label": int(own["label"]),
-                "class_name": wish.class_name,
-                "background": wish.background,
-                "prompt": world.recipe.prompt(wish.class_name, definition, wish.background),
-                "seed": wish.seed,
+                "class_name": request.class_name,
+                "background": request.background,
+                "prompt": world.recipe.prompt(request.class_name, definition, request.background),
+                "seed": request.seed,
                 "foreground_source": first(photos, "photo_id", label=own["label"]) if kind in NEED_FOREGROUND else "",
                 "background_source": (
-                    first(empty, "background_id", background=wish.background) if kind in NEED_BACKGROUND else ""
+                    first(empty, "background_id", background=request.background) if kind in NEED_BACKGROUND else ""
                 ),
-                "left": round(min(wish.left, 1) * free),
-                "top": round(min(wish.top, 1) * free),
-                "scale": wish.scale,
+                "left": round(min(request.left, 1) * free),
+                "top": round(min(request.top, 1) * free),
+                "scale": request.scale,
                 "guide_kind": kind,
             }
         )

@@ -89,7 +89,7 @@ def test_findings_hold_number_interval_paper_chance_and_votes(run):
     assert "**84.8 %** (82.4 to 86.9)" in said["accepted_share"].text
     assert "The paper: 85.0 %." in said["accepted_share"].text and "simulated" in said["accepted_share"].text
     assert "as far above chance here would be 12.1 %" in said["fg_from_bg"].text
-    assert "gains **0.5 points** (-2.7 to 3.8)" in said["control_drop"].text
+    assert "loses **-0.5 points** (-3.8 to 2.7). That may be chance alone." in said["control_drop"].text
     assert said["spurious_gain"].text.endswith("was not measured: no test image disagrees.")
     assert "without a number" in said["zoo_drop"].text and said["zoo_drop"].notebook == "03_classifier_evaluation"
     assert 10 <= len(said) <= 15

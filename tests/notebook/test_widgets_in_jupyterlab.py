@@ -20,13 +20,13 @@ def page(tmp_path_factory, tiny_checkpoint):
     cells += [f"scenes.{name}({str(tiny_checkpoint)!r})" if name == "sketch" else f"scenes.{name}()" for name in SCENES]
     with chromium() as browser, jupyterlab(tmp_path_factory.mktemp("widgets"), cells) as address:
         page = run_all(browser, address, width=800)
-        page.wait_for_function(f"document.querySelectorAll('.d3s-explorer .d3s-figures img').length >= {len(SCENES)}")
-        page.wait_for_selector(f".d3s-explorer >> nth={len(SCENES) - 1} >> .d3s-figures img")
+        page.wait_for_function(f"document.querySelectorAll('.d3s-viewer .d3s-figures img').length >= {len(SCENES)}")
+        page.wait_for_selector(f".d3s-viewer >> nth={len(SCENES) - 1} >> .d3s-figures img")
         yield page
 
 
 def widget(page, name):
-    return page.locator(".d3s-explorer").nth(SCENES.index(name))
+    return page.locator(".d3s-viewer").nth(SCENES.index(name))
 
 
 def pixels(page, name):
@@ -41,7 +41,7 @@ def changed(page, name, move):
     before, source = pixels(page, name), pictures.inner_html()
     move(widget(page, name))
     page.wait_for_function(
-        "([before, number]) => { const box = document.querySelectorAll('.d3s-explorer')[number];"
+        "([before, number]) => { const box = document.querySelectorAll('.d3s-viewer')[number];"
         "const now = box.querySelector('.d3s-figures');"
         "return now && now.innerHTML !== before && [...now.querySelectorAll('img')].every(image => image.complete) }",
         arg=[source, SCENES.index(name)],

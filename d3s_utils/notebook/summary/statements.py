@@ -21,7 +21,7 @@ class Form:
     Attributes:
         id: of the claim.
         text: the sentence; {value} becomes the number with its interval.
-        below: the sentence where the number is below 0, if it is another; {value} is then without its sign.
+        below: another sentence where the number and its interval are below 0; {value} is then without sign.
         missing: what was not measured, where it was not.
     """
 
@@ -134,9 +134,10 @@ def statement(run: Measured, form: Form) -> Statement:
         known = run.claims.get(form.id, {})
         return Statement(form.id, f"{form.missing} was not measured{run.why_not(form.id)}", "not run",
                          notebook=known.get("notebook", ""))  # fmt: skip
-    below = form.below and row["measured"] < 0
+    ends = [row["measured"] if pd.isna(row[end]) else row[end] for end in ("ci_low", "ci_high")]
+    below, unsure = form.below and ends[1] < 0, form.below and ends[0] < 0 < ends[1]
     text = (form.below if below else form.text).format(value=measured(mirrored(row) if below else row))
-    parts = [text, papers_number(row), chance(row), votes(row)]
+    parts = [text, "That may be chance alone." if unsure else "", papers_number(row), chance(row), votes(row)]
     chart = draw_dots([dot(row)], row["unit"])
     return Statement(form.id, " ".join(filter(None, parts)), row["status"], chart, row["notebook"])
 

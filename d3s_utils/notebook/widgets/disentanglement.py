@@ -33,7 +33,7 @@ def pick_method(
         summary: what probes read, see `probes.summarise`; None where nobody has probed yet.
         heads: accuracy of the heads trained along, see `head_accuracy`; None where they do not matter.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, choice
+    from d3s_utils.notebook.widgets.viewer import Viewer, choice
 
     shown = images[images["split"] != "train"]
     maps = functools.cache(lambda method: maps_of(features[method].pick(shown["image_id"])))
@@ -46,4 +46,4 @@ def pick_method(
             drawn.append(plot_head_accuracy(heads[heads["method"] == method]).get_figure(root=True))
         return drawn
 
-    return Explorer(draw, {"method": choice("method", features)})
+    return Viewer(draw, {"method": choice("method", features)})

@@ -32,7 +32,7 @@ def browse_failures(
     predictions: pd.DataFrame, load: Callable[[list[str]], np.ndarray], names: Sequence[str], per_page: int = 12
 ) -> Widget:
     """Leaf through the mistakes, model by model, the surest first; see `show_failures`."""
-    from d3s_utils.notebook.widgets.explorer import Explorer, Stepper, choice
+    from d3s_utils.notebook.widgets.viewer import Stepper, Viewer, choice
 
     failures = functools.cache(lambda model: confident_failures(of_model(predictions, model)))
     load = remembered(load, failures(ZOO)["image_id"])
@@ -52,7 +52,7 @@ def browse_failures(
         controls["page"].value, controls["page"].last = 0, pages(controls["model"].value) - 1
 
     controls["model"].observe(begin, "value")
-    return Explorer(draw, controls)
+    return Viewer(draw, controls)
 
 
 def failure_table(predictions: pd.DataFrame, load: Callable[[list[str]], np.ndarray], names: Sequence[str]) -> Widget:
@@ -65,7 +65,7 @@ def failure_table(predictions: pd.DataFrame, load: Callable[[list[str]], np.ndar
         load: image_ids to (N, S, S, 3) uint8.
         names: class names by label.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, PictureTable, choice
+    from d3s_utils.notebook.widgets.viewer import PictureTable, Viewer, choice
 
     models = [ZOO, *of_set(predictions, D3S)["model"].unique()]
     cells = functools.cache(lambda model: failures_by_cell(of_model(predictions, model)))
@@ -89,7 +89,7 @@ def failure_table(predictions: pd.DataFrame, load: Callable[[list[str]], np.ndar
     controls = {"model": choice("model", models)}
     fill(ZOO)
     controls["model"].observe(lambda change: fill(change["new"]), "value")
-    return Explorer(draw, {**controls, "cell": table})
+    return Viewer(draw, {**controls, "cell": table})
 
 
 def table_html(cells: pd.DataFrame, names: Sequence[str], thumbnails: dict[str, str]) -> str:
@@ -136,7 +136,7 @@ def compare_models(
         predictions: of the zoo; leave out images whose label nobody accepted.
         names: class names by label.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, Stepper, choice
+    from d3s_utils.notebook.widgets.viewer import Stepper, Viewer, choice
 
     d3s = of_set(predictions, D3S)
     models = list(d3s["model"].unique())
@@ -165,7 +165,7 @@ def compare_models(
 
     for name in ("one", "other", "which"):
         controls[name].observe(begin, "value")
-    return Explorer(draw, controls)
+    return Viewer(draw, controls)
 
 
 WHICH = ("the two differ", "both wrong", "both right")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from d3s_utils.figures.generation import draw_sample, draw_sketch
 from d3s_utils.generation.samples import Samples
-from d3s_utils.generation.sketch import Sketcher, Wish
+from d3s_utils.generation.sketch import Request, Sketcher
 from d3s_utils.generation.world import World
 from d3s_utils.ground.errors import D3SError
 from d3s_utils.ground.settings import Profile
@@ -22,7 +22,7 @@ EVERY = "all"
 
 def inspect_samples(samples: Samples) -> Widget:
     """Leaf through the samples, all of them or those of a class and a background; see `draw_sample`."""
-    from d3s_utils.notebook.widgets.explorer import Explorer, Stepper, choice
+    from d3s_utils.notebook.widgets.viewer import Stepper, Viewer, choice
 
     def draw(class_name: str, background: str, number: int) -> Figure:
         found = positions(samples, class_name, background)
@@ -42,7 +42,7 @@ def inspect_samples(samples: Samples) -> Widget:
 
     for name in ("class_name", "background"):
         controls[name].observe(narrow, "value")
-    return Explorer(draw, controls)
+    return Viewer(draw, controls)
 
 
 def positions(samples: Samples, class_name: str, background: str) -> np.ndarray:
@@ -58,7 +58,7 @@ def draw_yourself(profile: Profile, world: World) -> Widget:
 
     See `Sketcher` and `draw_sketch`.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, choice, number, slider
+    from d3s_utils.notebook.widgets.viewer import Viewer, choice, number, slider
 
     wanted, sketcher = profile.generator, Sketcher(profile, world)
     least = 1 / wanted.steps
@@ -72,4 +72,4 @@ def draw_yourself(profile: Profile, world: World) -> Widget:
         "scale": slider("size", wanted.scale, 0.1, 1.0),
         "seed": number("seed", 0, 0, 2**31 - 1),
     }
-    return Explorer(lambda **values: draw_sketch(sketcher(Wish(**values))), controls, wait="drawing …")
+    return Viewer(lambda **values: draw_sketch(sketcher(Request(**values))), controls, wait="drawing …")

@@ -27,7 +27,7 @@ def move_background(
         encoded: by method, features of `pictures`.
         reference: by method, features of many other images.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, choice
+    from d3s_utils.notebook.widgets.viewer import Viewer, choice
 
     table = families.reset_index(drop=True)
     rows = {
@@ -44,4 +44,4 @@ def move_background(
         "row": choice("foreground", list(rows.items())),
         "start": choice("distance from the image", table["background"].unique()),
     }
-    return Explorer(draw, controls)
+    return Viewer(draw, controls)

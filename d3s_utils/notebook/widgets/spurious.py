@@ -38,7 +38,7 @@ def turn_dial(
         folder: the run's dataset.
         seed: the profile's.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, choice, steps
+    from d3s_utils.notebook.widgets.viewer import Viewer, choice, steps
 
     own = {reader: rows for reader, rows in guesses.groupby(["method", "features"]) if reader in readers}
     readers = [reader for reader in readers if reader in own]
@@ -59,4 +59,4 @@ def turn_dial(
         "reader": choice("head on", [(reader_name(*reader, words), reader) for reader in readers]),
         "correlation": steps("correlation", correlations, correlations[-1]),
     }
-    return Explorer(draw, controls)
+    return Viewer(draw, controls)

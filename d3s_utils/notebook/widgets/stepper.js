@@ -1,5 +1,5 @@
-// Previous and next: two buttons, and the arrow keys while anything in the explorer has the focus. It listens at the box
-// of the explorer, so that no key pressed there reaches the notebook, whose shortcuts are single keys.
+// Previous and next: two buttons, and the arrow keys while anything in the viewer has the focus. It listens at the box
+// of the viewer, so that no key pressed there reaches the notebook, whose shortcuts are single keys.
 const NOT_HERE = "input, textarea, select, [contenteditable=true], [role=slider], .d3s-table *"; // have arrow keys of their own
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
@@ -34,7 +34,7 @@ function render({ model, el }) {
   }
 
   function listen() { // the box is there a moment after its parts
-    box = el.closest(".d3s-explorer");
+    box = el.closest(".d3s-viewer");
     if (gone) return;
     if (box === null) {
       requestAnimationFrame(listen);

@@ -28,7 +28,7 @@ def move_threshold(
         images: (N, S, S, 3) uint8.
         seen: what is there, where somebody knows; see `thresholds.label_error`.
     """
-    from d3s_utils.notebook.widgets.explorer import Explorer, choice, slider
+    from d3s_utils.notebook.widgets.viewer import Viewer, choice, slider
 
     named = table[["image_id", "class_name", "background"]]
     place = pd.Series(np.arange(len(table)), table["image_id"])
@@ -43,4 +43,4 @@ def move_threshold(
         "rule": choice("belief", list(beliefs(verified).items())),
         "threshold": slider("at least", 0.55, 0.05, 1.0),
     }
-    return Explorer(draw, controls)
+    return Viewer(draw, controls)

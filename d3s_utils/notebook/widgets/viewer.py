@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 DENSITY, SHOWN = 110, 96  # pixels of an inch: in the PNG, and in the page
 
 
-class Explorer(VBox):
+class Viewer(VBox):
     """Controls in a row, and below them what `draw` makes of their values; drawn again whenever one of them moves.
 
     A `D3SError` is shown as the sentence it is, in place of the picture.
@@ -56,7 +56,7 @@ class Explorer(VBox):
         keys = [] if any(isinstance(control, Stepper) for control in controls.values()) else [Stepper(last=-1)]
         self._paused, self._drawn = False, None
         super().__init__([row, *keys, *above, self.notice, self.picture], layout=Layout(width="100%"))
-        self.add_class("d3s-explorer")
+        self.add_class("d3s-viewer")
         for control in controls.values():
             control.observe(lambda change: self.update(), "value")
         self.update()
@@ -103,9 +103,9 @@ def as_html(figure: Figure, alt: str) -> str:
 
 
 class Stepper(AnyWidget):
-    """Previous and next, by buttons and by the arrow keys anywhere in the explorer; hidden where `last` is below 0.
+    """Previous and next, by buttons and by the arrow keys anywhere in the viewer; hidden where `last` is below 0.
 
-    It also keeps the keys that are pressed in the explorer from the notebook, whose shortcuts are single keys.
+    It also keeps the keys that are pressed in the viewer from the notebook, whose shortcuts are single keys.
 
     Attributes:
         value: from 0 to `last`.
@@ -113,7 +113,7 @@ class Stepper(AnyWidget):
     """
 
     _esm = HERE / "stepper.js"
-    _css = HERE / "explorer.css"
+    _css = HERE / "viewer.css"
     value = Int().tag(sync=True)
     last = Int().tag(sync=True)
     noun = Unicode("picture").tag(sync=True)
@@ -128,7 +128,7 @@ class PictureTable(AnyWidget):
     """
 
     _esm = HERE / "table.js"
-    _css = HERE / "explorer.css"
+    _css = HERE / "viewer.css"
     html = Unicode().tag(sync=True)
     value = List(Int(), [0, 0]).tag(sync=True)
 
