@@ -68,7 +68,10 @@ def strong_enough(curve: pd.DataFrame) -> str:
         return "No curve was measured."
     rising = added[(added["added"] > FLAT) & (added["added_low"] > 0)]
     most = (rising if len(rising) else added).sort_values("added").iloc[-1]
-    verdict = "Longer training would find more" if len(rising) else "The probes were trained for long enough"
+    verdict = (
+        "The probes were trained for long enough" if most["added"] <= FLAT else "No gain of longer training is shown"
+    )
+    verdict = "Longer training would find more" if len(rising) else verdict
     return (
         f"{verdict}: the last doubling of the steps adds {most['added']:+.1f} points at most ({NAMES[most['probe']]}, "
         f"{most['method']}; 95 % interval {most['added_low']:+.1f} to {most['added_high']:+.1f}), and "
@@ -105,9 +108,10 @@ def hidden(points: pd.DataFrame) -> str:
     meaning = (
         "a label was hidden there and not removed" if most["low"] > 0 else "there is no sign that a label was hidden"
     )
+    moves = "raises the reading most for" if most["points"] > 0 else "raises no reading, and lowers least that of"
     return (
-        f"Learning from unseen images raises the reading most for **{most['method']}**, by {most['points']:+.1f} "
-        f"points ({most['low']:+.1f} to {most['high']:+.1f}): {meaning}. These probes have fewer images to "
+        f"Learning from unseen images {moves} **{most['method']}**, by {abs(most['points']):.1f} points (a change of "
+        f"{most['low']:+.1f} to {most['high']:+.1f}): {meaning}. These probes have fewer images to "
         "learn from, so a reading *below* the first protocol's says little."
     )
 

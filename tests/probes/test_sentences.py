@@ -31,7 +31,10 @@ def test_leaks_are_ranked_by_the_larger_one_and_leace_is_no_method():
 def test_a_hidden_label_is_told_from_a_reading_that_moved_by_chance():
     points = pd.DataFrame({"method": ["a", "b@c"], "direction": LEAKS, "points": [-4.0, 9.0]})
     clear = points.assign(low=points["points"] - 2, high=points["points"] + 2)
-    assert "most for **b@c**, by +9.0 points (+7.0 to +11.0): a label was hidden" in sentences.hidden(clear)
+    told = "most for **b@c**, by 9.0 points (a change of +7.0 to +11.0): a label was hidden"
+    assert told in sentences.hidden(clear)
+    fallen = clear[clear["method"] == "a"]
+    assert "raises no reading, and lowers least that of **a**, by 4.0 points" in sentences.hidden(fallen)
     vague = points.assign(low=points["points"] - 10, high=points["points"] + 10)
     assert "no sign that a label was hidden" in sentences.hidden(vague)
     assert sentences.hidden(points.head(0)) == "No probe learned from unseen images."
@@ -42,7 +45,7 @@ def test_a_curve_that_still_rises_is_called_so():
     curve = pd.DataFrame([("m", "bg_from_fg", "mlp", 0.6, -0.2, 1.4)], columns=columns)
     assert "trained for long enough: the last doubling of the steps adds +0.6" in sentences.strong_enough(curve)
     by_chance = curve.assign(added=1.4, added_low=-0.5)
-    assert sentences.strong_enough(by_chance).startswith("The probes were trained for long enough")
+    assert sentences.strong_enough(by_chance).startswith("No gain of longer training is shown: ")
     rising = pd.concat([curve.assign(added=3.0, added_low=1.1), by_chance.assign(added=3.5)])
     assert sentences.strong_enough(rising).startswith("Longer training would find more: the last doubling")
     assert "+3.0 points at most" in sentences.strong_enough(rising)
